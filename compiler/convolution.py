@@ -1,0 +1,176 @@
+"""The operation that the array runs: a convolution, with what the post-processor does to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models.layers import Rounding, window_output
+from models.network import Conv2D, FullyConnected, Layer, MaxPool2D, Network
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A layer as the array sees it: dense, in one group of channels, with non-overlapping max-pooling behind it.
+
+    Attributes:
+        name: of the network's layer; op: its operator.
+        size: height and width of the input; channels: of the input.
+        weights: int8[maps, kernel height, kernel width, channels].
+        bias, multiplier, shift: int32[maps]; rounding: of the requantisation.
+        stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
+        input_zero_point, output_zero_point; activation: lowest and highest output in the quantised domain.
+        pool, pool_stride: window and stride of the max-pooling, (1, 1) without.
+        input, output: names of the tensors that enter and leave.
+    """
+
+    name: str
+    op: str
+    size: Pair
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int32]
+    rounding: Rounding
+    stride: Pair
+    dilation: Pair
+    padding: tuple[Pair, Pair]
+    input_zero_point: int
+    output_zero_point: int
+    activation: Pair
+    input: str
+    output: str
+    pool: Pair = (1, 1)
+    pool_stride: Pair = (1, 1)
+
+    @property
+    def maps(self) -> int:
+        """Output channels."""
+        return self.weights.shape[0]
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width."""
+        return self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def channels(self) -> int:
+        """Input channels."""
+        return self.weights.shape[3]
+
+    @property
+    def convolved_size(self) -> Pair:
+        """Height and width of the convolution, before pooling."""
+        height, width = (
+            window_output(self.size[i], self.kernel[i], self.stride[i], self.dilation[i], self.padding[i])
+            for i in range(2)
+        )
+        return height, width
+
+    @property
+    def output_size(self) -> Pair:
+        """Height and width of the output."""
+        height, width = (
+            window_output(self.convolved_size[i], self.pool[i], self.pool_stride[i], 1, (0, 0)) for i in range(2)
+        )
+        return height, width
+
+    @property
+    def macs(self) -> int:
+        """Dense multiply-accumulates of the convolution, padding positions counted."""
+        return int(np.prod(self.convolved_size)) * self.weights.size
+
+
+def _from_conv2d(layer: Conv2D, network: Network) -> Convolution | None:
+    if layer.groups != 1:
+        return None
+    _, height, width, _ = network.tensors[layer.inputs[0]].shape
+    return Convolution(
+        name=layer.name,
+        op=layer.op,
+        size=(height, width),
+        weights=layer.weights,
+        bias=layer.bias,
+        multiplier=layer.requantisation.multiplier,
+        shift=layer.requantisation.shift,
+        rounding=layer.requantisation.rounding,
+        stride=layer.stride,
+        dilation=layer.dilation,
+        padding=layer.padding,
+        input_zero_point=layer.input_zero_point,
+        output_zero_point=layer.output_zero_point,
+        activation=layer.activation,
+        input=layer.inputs[0],
+        output=layer.output,
+    )
+
+
+def _from_fully_connected(layer: FullyConnected, network: Network) -> Convolution | None:
+    """A 1x1 convolution; the rows of the input, if there are several, become the columns of a feature map."""
+    outputs, depth = layer.weights.shape
+    rows = network.tensors[layer.inputs[0]].size // depth
+    return Convolution(
+        name=layer.name,
+        op=layer.op,
+        size=(1, rows),
+        weights=layer.weights.reshape(outputs, 1, 1, depth),
+        bias=layer.bias,
+        multiplier=layer.requantisation.multiplier,
+        shift=layer.requantisation.shift,
+        rounding=layer.requantisation.rounding,
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding=((0, 0), (0, 0)),
+        input_zero_point=layer.input_zero_point,
+        output_zero_point=layer.output_zero_point,
+        activation=layer.activation,
+        input=layer.inputs[0],
+        output=layer.output,
+    )
+
+
+def from_layer(layer: Layer, network: Network) -> Convolution | None:
+    """The layer as a convolution for the array, or None if the array does not run its kind."""
+    if isinstance(layer, Conv2D):
+        return _from_conv2d(layer, network)
+    if isinstance(layer, FullyConnected):
+        return _from_fully_connected(layer, network)
+    return None
+
+
+def with_pooling(convolution: Convolution, pooling: MaxPool2D) -> Convolution | None:
+    """The convolution with the max-pooling that follows it, or None if its windows overlap, are padded, or clamp."""
+    apart = all(stride >= size for stride, size in zip(pooling.stride, pooling.kernel, strict=True))
+    low, high = pooling.activation
+    clamps = low > convolution.activation[0] or high < convolution.activation[1]
+    if not apart or clamps or any(map(any, pooling.padding)):
+        return None
+    return replace(
+        convolution,
+        name=convolution.name,
+        pool=pooling.kernel,
+        pool_stride=pooling.stride,
+        output=pooling.output,
+    )
+
+
+def convolutions(network: Network) -> dict[str, Convolution]:
+    """Every layer that the array runs, by name, in order. A max-pooling that alone reads a convolution is fused into it."""
+    readers: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        for name in layer.inputs:
+            readers.setdefault(name, []).append(layer)
+    result: dict[str, Convolution] = {}
+    for layer in network.layers:
+        convolution = from_layer(layer, network)
+        if convolution is None:
+            continue
+        following = readers.get(layer.output, [])
+        if len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:
+            convolution = with_pooling(convolution, following[0]) or convolution
+        result[layer.name] = convolution
+    return result

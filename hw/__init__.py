@@ -1,0 +1,1 @@
+"""The hardware: parameterised Amaranth components of the accelerator. README.md says which file is which box."""

@@ -1,0 +1,158 @@
+"""The parameters of an accelerator core, validated, and the widths that follow from them.
+
+A `CoreConfig` is the only thing that a component needs to know about the whole. Everything that has a width takes it from
+here, so that a core with one lane and a core with 512 multipliers are the same description.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from amaranth.utils import ceil_log2
+
+WORD_ELEMENTS = 16
+"""Elements of an activation word: the width of NullHop's sparsity map, one bit an element."""
+
+PARAMETER_PLANES = 9
+"""Bytes of a map's post-processing parameters: bias (4), multiplier (4), shift (1), least significant first."""
+
+
+class ConfigurationError(ValueError):
+    """A parameter of a core that no hardware can be built for; the message names it and the values allowed."""
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class CoreConfig:
+    """What a core is built from.
+
+    Parameters
+    ----------
+    groups, lanes
+        The MAC array: `groups` (G) x `lanes` (L) multipliers. A group is NullHop's MAC cluster.
+    activation_bits, weight_bits
+        Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit more,
+        since a stored activation is the distance from the zero point.
+    accumulator_bits
+        Width of an accumulator.
+    accumulators
+        Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1.
+    post_lanes
+        Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
+    max_left_shift
+        Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
+    activation_banks, activation_depth
+        The activation memory: banks of `activation_depth` words of 16 activations. Both powers of two.
+    weight_depth
+        Words of `lanes` weights in the weight memory of each group. A power of two.
+    stream_units
+        Activations carried by a beat of the feature-map streams; a power of two, at least one sparsity map.
+    codec_elements
+        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle.
+    fetch_depth
+        Activation words that a controller may have fetched ahead of its sparsity-map decoder.
+    max_size, max_channels, max_kernel
+        Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
+    """
+
+    groups: int = 8
+    lanes: int = 16
+    activation_bits: int = 8
+    weight_bits: int = 8
+    accumulator_bits: int = 32
+    accumulators: int = 1
+    post_lanes: int = 16
+    max_left_shift: int = 1
+    activation_banks: int = 4
+    activation_depth: int = 1024
+    weight_depth: int = 1024
+    stream_units: int = 16
+    codec_elements: int = 16
+    fetch_depth: int = 4
+    max_size: int = 511
+    max_channels: int = 4095
+    max_kernel: int = 15
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name == "max_left_shift" else 1
+            if not isinstance(value, int) or value < least:
+                raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
+        self._one_of("activation_bits", (8, 16))
+        self._one_of("weight_bits", (8,))
+        for name in ("activation_banks", "activation_depth", "weight_depth", "stream_units", "codec_elements"):
+            if not _is_power_of_two(getattr(self, name)):
+                raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
+        if self.codec_elements > WORD_ELEMENTS:
+            raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
+        if self.stream_units * self.activation_bits < WORD_ELEMENTS:
+            raise ConfigurationError(
+                f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
+                f"so give at least {WORD_ELEMENTS // self.activation_bits}"
+            )
+        if self.lanes % self.post_lanes or WORD_ELEMENTS % self.post_lanes:
+            raise ConfigurationError(
+                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {WORD_ELEMENTS}"
+            )
+
+    def _one_of(self, name: str, values: tuple[int, ...]) -> None:
+        if getattr(self, name) not in values:
+            raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
+
+    def with_changes(self, **changes: Any) -> CoreConfig:
+        """A copy with some parameters changed, validated."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, int]:
+        """The parameters by name, for reports and fingerprints."""
+        return asdict(self)
+
+    @property
+    def splits(self) -> tuple[tuple[int, int], ...]:
+        """Every (channel_groups, space_groups) with channel_groups x space_groups = groups."""
+        return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
+
+    @property
+    def operand_bits(self) -> int:
+        """Width of a signed activation at the multiplier: a distance from the zero point."""
+        return self.activation_bits + 1
+
+    @property
+    def activation_words(self) -> int:
+        """Words of the whole activation memory."""
+        return self.activation_banks * self.activation_depth
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of an activation word."""
+        return WORD_ELEMENTS * self.activation_bits
+
+    @property
+    def post_beats(self) -> int:
+        """Beats in which the post-processor takes the results of one group."""
+        return self.lanes // self.post_lanes
+
+    @property
+    def parameter_slots(self) -> int:
+        """Blocks of `lanes` maps whose post-processing parameters are held: those in use and those being loaded."""
+        return 2 * self.groups
+
+    @property
+    def max_channel_words(self) -> int:
+        """Activation words of a pixel with the most channels."""
+        return -(-self.max_channels // WORD_ELEMENTS)
+
+    @property
+    def activation_address_bits(self) -> int:
+        """Width of the address of a word in the activation memory."""
+        return ceil_log2(self.activation_words)
+
+    @property
+    def weight_address_bits(self) -> int:
+        """Width of the address of a word in a group's weight memory."""
+        return ceil_log2(self.weight_depth)

@@ -1,0 +1,1 @@
+"""What starts, feeds and empties the array: sequencer, loaders, retirement, result path."""

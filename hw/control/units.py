@@ -1,0 +1,30 @@
+"""The tag that a unit of work carries through the array, from the dataflow that issues it to the writer of its result."""
+
+from __future__ import annotations
+
+from amaranth.lib import data
+
+from hw.config import CoreConfig
+
+
+def unit_window(config: CoreConfig) -> int:
+    """Units that may be under way at once; a power of two, four for each group, so that a slow unit holds up nobody."""
+    return 1 << (4 * config.groups - 1).bit_length()
+
+
+class UnitTag(data.StructLayout):
+    """Names one output pixel under way.
+
+    `sequence`: its number, modulo `unit_window`; `address`: the activation word where its channel 0 belongs;
+    `pool_first`, `pool_last`: this result opens and closes the pooling window (both set without pooling).
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "sequence": range(unit_window(config)),
+                "address": config.activation_address_bits,
+                "pool_first": 1,
+                "pool_last": 1,
+            }
+        )

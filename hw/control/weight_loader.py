@@ -1,0 +1,143 @@
+"""The weight loader: fills the weight rings and the post-processor's parameters ahead of the pass that needs them."""
+
+from __future__ import annotations
+
+from amaranth import Const, Mux, Signal, unsigned
+from amaranth.hdl import Module, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.control.descriptor import LayerDescriptor
+from hw.memory.weights import weight_word
+
+
+class ParameterWrite(data.StructLayout):
+    """One byte plane of an entry of the parameter memory: byte `plane` of the parameters of `post_lanes` maps."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "address": range(config.parameter_slots * config.post_beats),
+                "plane": range(PARAMETER_PLANES),
+                "data": data.ArrayLayout(unsigned(8), config.post_lanes),
+            }
+        )
+
+
+class WeightLoader(wiring.Component):
+    """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
+
+    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream beats, of
+    which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write pointer on in all
+    groups that hold this block (those with group mod channel_groups = block). All blocks of a pass start at the same
+    address. At most two passes are held: the one that computes and the next; a word is written once its place in the ring is
+    free. One beat a cycle.
+
+    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of weight words;
+    `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload); `loaded` (pulse: a
+    pass is complete in memory); `release` (pulse: the oldest pass is finished) with `released_words`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        word = weight_word(config)
+        super().__init__(
+            {
+                "layers": In(stream.Signature(LayerDescriptor(config))),
+                "beats": In(stream.Signature(word)),
+                "weight_address": Out(config.weight_address_bits),
+                "weight_data": Out(word),
+                "weight_enable": Out(config.groups),
+                "parameters": Out(stream.Signature(ParameterWrite(config), always_ready=True)),
+                "loaded": Out(1),
+                "release": In(1),
+                "released_words": In(range(config.weight_depth + 1)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        layer = Signal(LayerDescriptor(config))
+        passes = Signal.like(layer.passes_last)
+        held = Signal(range(3))
+        parity = Signal()
+        start = Signal(config.weight_address_bits)
+        used = Signal(range(config.weight_depth + 1))
+        block = Signal(range(config.groups))
+        word = Signal.like(layer.weights.words)
+        plane, beat = Signal(range(PARAMETER_PLANES)), Signal(range(config.post_beats))
+
+        last_pass = passes == layer.passes_last
+        blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
+        # Words of earlier passes still held, plus this word: its place must lie inside the ring.
+        fits = used + word < config.weight_depth
+        parameter = self.parameters.payload
+        m.d.comb += [
+            self.weight_address.eq(start + word),
+            self.weight_data.eq(self.beats.payload),
+            parameter.address.eq((parity * config.groups + block) * config.post_beats + beat),
+            parameter.plane.eq(plane),
+            parameter.data.eq(Value.cast(self.beats.payload)),
+        ]
+        pass_done = Signal()
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.layers.ready.eq(1)
+                with m.If(self.layers.valid):
+                    m.d.sync += [layer.eq(self.layers.payload), passes.eq(0)]
+                    m.next = "PARAMETERS"
+            with m.State("PARAMETERS"):
+                m.d.comb += self.beats.ready.eq(held != 2)
+                m.d.comb += self.parameters.valid.eq(self.beats.valid & self.beats.ready)
+                with m.If(self.parameters.valid):
+                    m.d.sync += plane.eq(plane + 1)
+                    with m.If(plane == PARAMETER_PLANES - 1):
+                        m.d.sync += [plane.eq(0), beat.eq(beat + 1)]
+                        with m.If(beat == config.post_beats - 1):
+                            m.d.sync += beat.eq(0)
+                            m.next = "WEIGHTS"
+            with m.State("WEIGHTS"):
+                m.d.comb += self.beats.ready.eq(fits)
+                with m.If(self.beats.valid & fits):
+                    m.d.comb += self.weight_enable.eq(self._holders(layer.split, block))
+                    m.d.sync += word.eq(word + 1)
+                    with m.If(word + 1 == layer.weights.words):
+                        m.d.sync += [word.eq(0), block.eq(block + 1)]
+                        m.next = "PARAMETERS"
+                        with m.If(block == blocks_last):
+                            m.d.comb += pass_done.eq(1)
+                            m.d.sync += [
+                                block.eq(0),
+                                parity.eq(~parity),
+                                start.eq(start + layer.weights.words),
+                                passes.eq(passes + 1),
+                            ]
+                            with m.If(last_pass):
+                                m.next = "IDLE"
+        m.d.comb += self.loaded.eq(pass_done)
+        m.d.sync += [
+            held.eq(held + pass_done - self.release),
+            used.eq(
+                used
+                + Mux(pass_done, layer.weights.words, 0)
+                - Mux(self.release, self.released_words, 0)
+            ),
+        ]
+        return m
+
+    def _holders(self, split: Value, block: Value) -> Value:
+        """One bit for each group that holds the block."""
+        holders = [
+            [
+                Const(sum(1 << g for g in range(self.config.groups) if g % channel_groups == b), self.config.groups)
+                for b in range(self.config.groups)
+            ]
+            for channel_groups, _ in self.config.splits
+        ]
+        result: Value = Const(0, self.config.groups)
+        for index, masks in enumerate(holders):
+            for b, mask in enumerate(masks):
+                result = Mux((split == index) & (block == b), mask, result)
+        return result

@@ -1,0 +1,1 @@
+"""Dataflow front ends, a folder each: what brings operands to the array."""

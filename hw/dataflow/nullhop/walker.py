@@ -1,0 +1,124 @@
+"""The window walker: from a unit of work to the activation words that its window covers."""
+
+from __future__ import annotations
+
+from amaranth import Mux, Signal
+from amaranth.hdl import Module, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.control.descriptor import InputLayout, WindowLayout
+from hw.dataflow.nullhop.axis import AxisCounter
+from hw.dataflow.nullhop.layouts import WordContext, WorkUnit
+from hw.memory.word_reader import WordRequest
+
+
+class WindowWalker(wiring.Component):
+    """Turns units into steps: for each output of the pooling window, for each kernel row and column, each word of the pixel.
+
+    Padding costs no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only where
+    the last tap of an output is padding does a step without a read close the result. One step a cycle; the next unit is
+    taken in the cycle in which the last step of the one before leaves.
+
+    Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`, `window`, `weights_base`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "input": In(InputLayout(config)),
+                "window": In(WindowLayout(config)),
+                "weights_base": In(config.weight_address_bits),
+                "units": In(stream.Signature(WorkUnit(config))),
+                "steps": Out(stream.Signature(WordRequest(config, WordContext(config)))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.rows = rows = AxisCounter(self.config)
+        m.submodules.columns = columns = AxisCounter(self.config)
+        active, advance, read = Signal(), Signal(), Signal()
+        word = Signal.like(self.input.pixel_words)
+        tap_done, pixel_done, unit_done, skip_row = Signal(), Signal(), Signal(), Signal()
+        step, context = self.steps.payload, self.steps.payload.meta
+
+        row_inside = self._inside(rows.here_at, self.input.rows_last)
+        column_inside = self._inside(columns.here_at, self.input.columns - 1)
+        last_tap = rows.last_tap & (columns.last_tap | skip_row)
+        m.d.comb += [
+            skip_row.eq(~row_inside & columns.first_tap),
+            read.eq(row_inside & column_inside),
+            tap_done.eq(~read | (word == self.input.pixel_words - 1)),
+            pixel_done.eq(tap_done & last_tap),
+            unit_done.eq(pixel_done & rows.last_pool & columns.last_pool),
+            self.steps.valid.eq(active & (read | pixel_done)),
+            advance.eq(active & (~(read | pixel_done) | self.steps.ready)),
+            self.units.ready.eq(~active | (advance & unit_done)),
+            step.address.eq(rows.here_words + columns.here_words + word),
+            step.read.eq(read),
+            step.keep.eq(pixel_done),
+            context.last.eq(pixel_done),
+            context.tag.pool_first.eq(rows.first_pool & columns.first_pool),
+            context.tag.pool_last.eq(rows.last_pool & columns.last_pool),
+        ]
+        self._connect_axes(m, rows, columns, advance, tap_done, pixel_done, skip_row)
+        self._count_weights(m, advance, tap_done, pixel_done, skip_row)
+        with m.If(advance):
+            m.d.sync += word.eq(Mux(tap_done, 0, word + 1))
+        sequence, address = Signal.like(context.tag.sequence), Signal.like(context.tag.address)
+        m.d.comb += [context.tag.sequence.eq(sequence), context.tag.address.eq(address)]
+        with m.If(self.units.ready):
+            tag = self.units.payload.tag
+            m.d.sync += [active.eq(self.units.valid), sequence.eq(tag.sequence), address.eq(tag.address)]
+        return m
+
+    @staticmethod
+    def _inside(at: Value, last: Value) -> Value:
+        return (at >= 0) & (at <= last)
+
+    def _connect_axes(
+        self,
+        m: Module,
+        rows: AxisCounter,
+        columns: AxisCounter,
+        advance: Value,
+        tap_done: Value,
+        pixel_done: Value,
+        skip_row: Value,
+    ) -> None:
+        unit = self.units.payload
+        load = self.units.ready & self.units.valid
+        m.d.comb += [
+            rows.axis.eq(self.window.rows),
+            rows.ring.eq(self.input.ring_words),
+            rows.load.eq(load),
+            rows.at.eq(unit.row.at),
+            rows.words.eq(unit.row.words),
+            rows.next_tap.eq(advance & tap_done & (columns.last_tap | skip_row)),
+            rows.next_pool.eq(advance & pixel_done & columns.last_pool),
+            columns.axis.eq(self.window.columns),
+            columns.ring.eq(0),
+            columns.load.eq(load),
+            columns.at.eq(unit.column.at),
+            columns.words.eq(unit.column.words),
+            columns.next_tap.eq(advance & tap_done & ~skip_row),
+            columns.next_pool.eq(advance & pixel_done),
+        ]
+
+    def _count_weights(
+        self, m: Module, advance: Value, tap_done: Value, pixel_done: Value, skip_row: Value
+    ) -> None:
+        """`weights` goes with the word, `tap_weights` with the tap; both start over for each output."""
+        weights = Signal.like(self.weights_base)
+        tap_weights, next_tap = Signal.like(weights), Signal.like(weights)
+        m.d.comb += self.steps.payload.meta.weights.eq(weights)
+        m.d.comb += next_tap.eq(tap_weights + Mux(skip_row, self.window.row_weights, self.window.channels))
+        with m.If((self.units.ready & self.units.valid) | (advance & pixel_done)):
+            m.d.sync += [tap_weights.eq(self.weights_base), weights.eq(self.weights_base)]
+        with m.Elif(advance & tap_done):
+            m.d.sync += [tap_weights.eq(next_tap), weights.eq(next_tap)]
+        with m.Elif(advance):
+            m.d.sync += weights.eq(weights + WORD_ELEMENTS)

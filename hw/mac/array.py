@@ -1,0 +1,47 @@
+"""The MAC array: G independent groups."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, ShapeLike
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.config import CoreConfig
+from hw.mac.group import MacGroup
+from hw.mac.operands import Operands, Results
+
+
+class MacArray(wiring.Component):
+    """`groups` x `lanes` multipliers. Each group is a `MacGroup`, with its contract, and knows nothing of the others.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    tag_shape : ShapeLike
+        Shape of `Operands.tag`.
+
+    Ports
+    -----
+    operands : G In streams of Operands(config, tag_shape)
+    results : G Out streams of Results(config, tag_shape)
+    """
+
+    latency = MacGroup.latency
+
+    def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
+        self.config = config
+        self.tag_shape = tag_shape
+        super().__init__(
+            {
+                "operands": In(stream.Signature(Operands(config, tag_shape))).array(config.groups),
+                "results": Out(stream.Signature(Results(config, tag_shape))).array(config.groups),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for number in range(self.config.groups):
+            m.submodules[f"group_{number}"] = group = MacGroup(self.config, self.tag_shape)
+            connect(m, operands=flipped(self.operands[number]), group=group.operands)
+            connect(m, group=group.results, results=flipped(self.results[number]))
+        return m

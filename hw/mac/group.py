@@ -1,0 +1,94 @@
+"""A group of lanes: NullHop's MAC cluster, RSNN's processing unit, a row of CSC's processing elements."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from amaranth import Signal
+from amaranth.hdl import Module, ShapeLike
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.mac.lane import MacLane
+from hw.mac.operands import Operands, Results
+
+
+class MacGroup(wiring.Component):
+    """L lanes that work in step.
+
+    ::
+
+        operands --> operand registers --> multiply --> product registers --> add --> result register --> results
+                                                            ^                  |
+                                                            +-- accumulators <-+
+
+    One operation is accepted every cycle, whatever its accumulator indices. A result is valid `latency` cycles after the
+    operation that ended it was accepted. It waits in the result register while the next window accumulates; the group stands
+    still only while another result is finished before that one is taken (it goes on in the cycle in which it is taken).
+    `operands.ready` depends on `results.ready` in the same cycle and never on `operands.valid`. Nothing is lost or repeated.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    tag_shape : ShapeLike
+        Shape of `Operands.tag`.
+
+    Ports
+    -----
+    operands : In stream of Operands(config, tag_shape)
+    results : Out stream of Results(config, tag_shape)
+    """
+
+    latency: ClassVar[int] = 3
+
+    def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "operands": In(stream.Signature(Operands(config, tag_shape))),
+                "results": Out(stream.Signature(Results(config, tag_shape))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        operation = Signal(self.operands.payload.shape(), reset_less=True)
+        result = Signal(self.results.payload.shape(), reset_less=True)
+        tag = Signal.like(operation.tag, reset_less=True)
+        multiplying, adding, last, advance, finish = (
+            Signal(name=name) for name in ("multiplying", "adding", "last", "advance", "finish")
+        )
+        m.d.comb += [
+            finish.eq(adding & last),
+            advance.eq(~(finish & self.results.valid) | self.results.ready),
+            self.operands.ready.eq(advance),
+            self.results.payload.eq(result),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                operation.eq(self.operands.payload),
+                multiplying.eq(self.operands.valid),
+                adding.eq(multiplying),
+                last.eq(operation.last),
+                tag.eq(operation.tag),
+            ]
+        with m.If(self.results.ready):
+            m.d.sync += self.results.valid.eq(0)
+        with m.If(finish & advance):
+            m.d.sync += [self.results.valid.eq(1), result.tag.eq(tag)]
+        for number in range(self.config.lanes):
+            m.submodules[f"lane_{number}"] = lane = MacLane(self.config)
+            m.d.comb += [
+                lane.advance.eq(advance),
+                lane.valid.eq(multiplying),
+                lane.activation.eq(operation.activations[number]),
+                lane.weight.eq(operation.weights[number]),
+                lane.index.eq(operation.index[number]),
+                lane.mask.eq(operation.mask[number]),
+                lane.first.eq(operation.first),
+                lane.write.eq(adding),
+            ]
+            with m.If(finish & advance):
+                m.d.sync += result.accumulators[number].eq(lane.sum)
+        return m

@@ -1,0 +1,1 @@
+"""On-chip memories: activations (banked, shared) and weights (one a group)."""

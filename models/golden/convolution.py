@@ -1,0 +1,88 @@
+"""Convolution, depthwise convolution and fully connected layers, bit-exact with the reference int8 kernels.
+
+Accumulators are 32 bits wide and wrap. Dense products run as floating-point matrix products, which are exact
+because every partial sum is an integer that the type can hold: the type is chosen from the layer's own
+weights.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from models.golden.fixed_point import requantise, wrap_int32
+from models.golden.windows import blocks, surround, windows
+from models.layers import Conv2D, DepthwiseConv2D, FullyConnected
+from models.network import Shape
+
+Int8Array = npt.NDArray[np.int8]
+
+
+def exact_float(weights: Int8Array, zero_point: int) -> type[np.floating]:
+    """The smaller float type in which every partial sum of inputs times weights is exact.
+
+    ``weights`` has the outputs first.
+
+    float64 always is: 2^53 is more than 2^37 products of int8 values.
+    """
+    largest_input = max(127 - zero_point, zero_point + 128)
+    largest_sum = largest_input * int(
+        abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max()
+    )
+    return np.float32 if largest_sum <= 1 << np.finfo(np.float32).nmant + 1 else np.float64
+
+
+def _finish(layer: Conv2D | FullyConnected, sums: npt.NDArray[np.floating]) -> Int8Array:
+    """Bias and requantisation of whole-numbered sums, channels last."""
+    accumulator = wrap_int32(sums.astype(np.int64) + layer.bias)
+    return requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
+
+
+def conv_2d(layer: Conv2D, x: Int8Array, output: Shape) -> Int8Array:
+    """int8[N, H, W, I] to int8[N, H_out, W_out, O] (ConvPerChannel); ``output`` is the shape for batch 1."""
+    _, height, width, outputs = output
+    channels = layer.weights.shape[3]
+    depth = layer.weights[0].size
+    dtype = exact_float(layer.weights, layer.input_zero_point)
+    # (groups, depth, outputs of a group)
+    matrices = layer.weights.reshape(layer.groups, -1, depth).transpose(0, 2, 1).astype(dtype)
+    result = np.empty((len(x), height, width, outputs), np.int8)
+    bytes_per_row = width * (
+        depth * layer.groups * np.dtype(dtype).itemsize + outputs * np.dtype(np.int64).itemsize
+    )
+    for images in blocks(len(x), height * bytes_per_row):
+        padded = surround(x[images], layer.padding, dtype, offset=layer.input_zero_point)
+        patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
+        # Rows are split only when one image is already too large.
+        for rows in blocks(height, bytes_per_row) if len(padded) == 1 else [slice(None)]:
+            block = patches[:, rows]
+            sums = [
+                block[..., group * channels : (group + 1) * channels].reshape(-1, depth) @ matrix
+                for group, matrix in enumerate(matrices)
+            ]
+            accumulated = sums[0] if layer.groups == 1 else np.concatenate(sums, axis=1)
+            result[images, rows] = _finish(layer, accumulated).reshape(*block.shape[:3], outputs)
+    return result
+
+
+def depthwise_conv_2d(layer: DepthwiseConv2D, x: Int8Array, output: Shape) -> Int8Array:
+    """int8[N, H, W, C] to int8[N, H_out, W_out, C * multiplier] (DepthwiseConvPerChannel)."""
+    _, height, width, outputs = output
+    result = np.empty((len(x), height, width, outputs), np.int8)
+    for images in blocks(len(x), height * width * outputs * np.dtype(np.int64).itemsize):
+        padded = surround(x[images], layer.padding, np.int32, offset=layer.input_zero_point)
+        patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
+        accumulator = np.zeros((*patches.shape[:3], outputs), np.int32)
+        accumulator += layer.bias
+        for row, column in np.ndindex(*layer.kernel):
+            pixels = np.repeat(patches[:, :, :, row, column], layer.depth_multiplier, axis=-1)
+            accumulator += pixels * layer.weights[0, row, column]
+        result[images] = requantise(
+            accumulator, layer.requantisation, layer.output_zero_point, layer.activation
+        )
+    return result
+
+
+def fully_connected(layer: FullyConnected, x: Int8Array, output: Shape) -> Int8Array:
+    """int8[N, ...] to int8[N, ..., O] (reference_integer_ops::FullyConnected)."""
+    dtype = exact_float(layer.weights, layer.input_zero_point)
+    rows = np.subtract(x, layer.input_zero_point, dtype=dtype).reshape(-1, layer.weights.shape[1])
+    return _finish(layer, rows @ layer.weights.T.astype(dtype)).reshape(len(x), *output[1:])

@@ -1,0 +1,1 @@
+"""Sparsity: the sparsity map + non-zero value list codec of feature maps."""

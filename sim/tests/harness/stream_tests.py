@@ -1,0 +1,40 @@
+"""cocotb tests that run inside the simulator; test_runner.py and test_streams.py start them."""
+
+from __future__ import annotations
+
+import cocotb
+
+from sim.harness import exchange
+from sim.harness.streams import Sink, Source, start
+from sim.tests.harness.components import PIXEL
+
+SHAPES = {"plain": None, "pixel": PIXEL}
+
+
+@cocotb.test()
+async def passes_all_beats(dut):
+    wanted = exchange.parameters()
+    shape = SHAPES[wanted["shape"]]
+    source = Source(dut, "i", shape=shape, stalls=wanted["stalls"], seed=exchange.seed())
+    sink = Sink(dut, "o", shape=shape, stalls=wanted["stalls"], seed=exchange.seed())
+    if hasattr(dut, "enable"):
+        dut.enable.value = 1
+    await start(dut)
+    source.send(wanted["beats"])
+    got = await sink.receive(len(wanted["expected"]), timeout_cycles=5_000)
+    await source.drained(timeout_cycles=100)
+    exchange.report(got=got, taken=len(source.monitor.beats))
+    assert got == wanted["expected"]
+
+
+@cocotb.test()
+async def reports_progress(dut):
+    for step in range(exchange.parameters()["steps"]):
+        exchange.progress(f"step {step}")
+    exchange.report(seed=exchange.seed())
+
+
+@cocotb.test()
+async def fails(dut):
+    raise AssertionError("as it should")
+

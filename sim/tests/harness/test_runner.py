@@ -1,0 +1,150 @@
+"""The runner: builds are cached, exactly the tests asked for run, failures say what happened and how to repeat it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from models.errors import SkipstoneError
+from sim.harness import cache, toolchain
+from sim.harness.exchange import Request
+from sim.harness.replay import replay
+from sim.harness.runner import BuildFailure, SimulationFailure, build, compile_verilog, run
+from sim.tests.harness.components import Fifo
+
+TESTS = "sim.tests.harness.stream_tests"
+BEATS = {"shape": "plain", "stalls": "random", "beats": list(range(20)), "expected": list(range(20))}
+
+pytestmark = pytest.mark.skipif(toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator")))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(Fifo(), name="fifo")
+
+
+def test_the_same_component_is_compiled_once(model):
+    again = build(Fifo(), name="fifo")
+    assert again == model
+    assert build(Fifo(depth=5), name="fifo").folder != model.folder
+    assert build(Fifo(), name="fifo", optimise="run").folder != model.folder
+
+
+def _build_in_empty_cache(folder):
+    import os
+
+    os.environ["SKIPSTONE_BUILD"] = str(folder)
+    return str(build(Fifo(), name="fifo").folder)
+
+
+def test_two_processes_may_build_the_same_at_once(tmp_path):
+    with get_context("spawn").Pool(2) as pool:
+        first, second = pool.map(_build_in_empty_cache, [tmp_path, tmp_path])
+    assert first == second
+    assert (Path(first) / "fifo").is_file()
+    assert [path.name for path in (tmp_path / "sim").glob("fifo-*")] == [Path(first).name]
+
+
+def test_nothing_stays_of_a_build_that_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKIPSTONE_BUILD", str(tmp_path))
+    with pytest.raises(BuildFailure, match="syntax error"):
+        compile_verilog({"bad.v": "module bad(; endmodule\n"}, name="bad")
+    assert not list((tmp_path / "sim").glob("bad*"))
+
+
+def test_the_build_folder_must_be_writable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SKIPSTONE_BUILD", str(tmp_path / "file"))
+    with pytest.raises(SkipstoneError, match="SKIPSTONE_BUILD"):
+        cache.cached_folder("key", lambda folder: None)
+
+
+def test_results_and_progress_come_back(model):
+    lines: list[str] = []
+    results = run(model, TESTS, testcase="reports_progress", parameters={"steps": 3}, seed=7, on_progress=lines.append)
+    assert results == {"seed": 7}
+    assert lines == ["step 0", "step 1", "step 2"]
+
+
+def test_several_tests_can_be_named(model):
+    parameters = {**BEATS, "steps": 0}
+    results = run(model, TESTS, testcase=["passes_all_beats", "reports_progress"], parameters=parameters, seed=1)
+    assert results["seed"] == 1
+    assert results["got"] == BEATS["expected"]
+
+
+@pytest.mark.parametrize("name", ["passes", "all_beats", "passes_all_beats_of_it"])
+def test_a_test_that_does_not_run_is_a_failure(model, name):
+    with pytest.raises(SimulationFailure, match=f"has no test '{name}' that runs"):
+        run(model, TESTS, testcase=["reports_progress", name], parameters={"steps": 0}, seed=1)
+
+
+def test_a_module_without_tests_is_a_failure(model):
+    with pytest.raises(SimulationFailure):
+        run(model, "sim.tests.harness.components", seed=1)
+
+
+def test_a_module_that_does_not_exist_is_a_failure(model):
+    with pytest.raises(SimulationFailure, match="no_such_module"):
+        run(model, "sim.tests.harness.no_such_module", seed=1)
+
+
+def test_one_failing_test_of_a_module_fails_the_run(model):
+    with pytest.raises(SimulationFailure, match="fails: .*as it should"):
+        run(model, TESTS, parameters={**BEATS, "steps": 0}, seed=1)
+
+
+def test_a_failure_prints_the_command_that_repeats_it(model):
+    with pytest.raises(SimulationFailure, match="seed 5") as failure:
+        run(model, TESTS, testcase="fails", seed=5)
+    command = re.search(r"python (-m sim\.harness\.replay (\S+))", str(failure.value))
+    assert command is not None
+    folder = Path(command[2])
+    assert Request.load(folder / "request.json").seed == 5
+    outcome = subprocess.run([sys.executable, *command[1].split()], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 1
+    assert "as it should" in outcome.stderr
+    shutil.rmtree(folder)
+
+
+def test_replay_refuses_a_folder_without_a_request(tmp_path):
+    with pytest.raises(SkipstoneError, match=r"request\.json"):
+        replay(tmp_path)
+
+
+def test_waves_are_written_only_when_asked(model, tmp_path):
+    waves = tmp_path / "waves" / "fifo.fst"
+    with pytest.raises(ValueError, match="waves=True"):
+        run(model, TESTS, testcase="passes_all_beats", parameters=BEATS, seed=1, waves=waves)
+    recorder = build(Fifo(), name="fifo", waves=True)
+    run(recorder, TESTS, testcase="passes_all_beats", parameters=BEATS, seed=1)
+    assert not list(recorder.folder.glob("*.fst"))
+    run(recorder, TESTS, testcase="passes_all_beats", parameters=BEATS, seed=1, waves=waves)
+    assert waves.stat().st_size > 100
+
+
+def test_a_missing_or_unknown_simulator_is_one_clear_line(monkeypatch):
+    with pytest.raises(SkipstoneError, match="no simulator named 'modelsim': give one of verilator, icarus"):
+        toolchain.require("modelsim")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SkipstoneError, match="iverilog is not installed"):
+        toolchain.require("icarus")
+    assert "iverilog" in str(toolchain.missing("icarus"))
+
+
+def test_the_callers_environment_neither_steers_nor_changes(model, monkeypatch):
+    import os
+
+    monkeypatch.setenv("WAVES", "out.fst")
+    monkeypatch.setenv("COCOTB_TEST_FILTER", "nothing")
+    monkeypatch.setenv("MAKEFLAGS", "n")
+    before = dict(os.environ)
+    assert run(model, TESTS, testcase="reports_progress", parameters={"steps": 0}, seed=2) == {"seed": 2}
+    build(Fifo(depth=6), name="fifo")
+    assert dict(os.environ) == before

@@ -21,6 +21,7 @@ TESTS ?=## test, test-all: only these files, folders or test names
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 lower = $(shell echo $(1) | tr A-Z a-z)
 # $(call options,NAME ...): `--name 'value'` for each of these variables that has a value.
 options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) '$($(name))'))
@@ -39,17 +40,21 @@ help: ## List the targets and the variables
 setup: ## Make .venv and install everything into it
 	@sh setup/environment.sh '$(PYTHON)' $(VENV)
 
+.PHONY: networks
+networks: setup ## Fetch the networks of the zoo, if they are not in the cache
+	@$(BIN)/python -c 'from models import zoo; zoo.fetch(zoo.DEFAULT)'
+
 .PHONY: sim
-sim: setup ## Simulate NETWORK in the generated Verilog and compare every layer with the golden model
+sim: networks ## Simulate NETWORK in the generated Verilog and compare every layer with the golden model
 	$(BIN)/skipstone simulate '$(NETWORK)' $(call options,INPUT DATAFLOW GROUPS LANES LAYER SIMULATOR SEED STALLS WAVES JSON)
 
 .PHONY: test
-test: setup ## Run the tests
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(TESTS)
+test: networks ## Run the tests
+	$(PYTEST) -m 'not slow' $(TESTS)
 
 .PHONY: test-all
-test-all: setup ## Run the tests, the slow ones too
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+test-all: networks ## Run the tests, the slow ones too
+	$(PYTEST) $(TESTS)
 
 .PHONY: lint
 lint: setup ## Check style, formatting and types
@@ -71,14 +76,14 @@ synth: setup ## Synthesise, place and route for ECP5 and iCE40, and check what i
 	$(BIN)/skipstone synth $(call options,TARGET GROUPS LANES FREQ JSON)
 
 .PHONY: accuracy
-accuracy: setup ## Classify the CIFAR-10 test images with the golden model
+accuracy: networks ## Classify the CIFAR-10 test images with the golden model
 	$(BIN)/skipstone accuracy '$(NETWORK)' $(call options,JSON)
 
 .PHONY: clean
-clean: ## Remove what the other targets made, but for .venv and what was downloaded
+clean: ## Remove what the other targets made, but for .venv
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean ## Remove .venv and what was downloaded, too
-	rm -rf $(VENV) .cache
+distclean: clean ## Remove .venv, too
+	rm -rf $(VENV)

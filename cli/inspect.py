@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +16,8 @@ from models.importers import load
 from models.inputs import read_input
 from models.network import Network
 from models.statistics import LayerStatistics, gather, weighted_share
+
+_PIPE_WIDTH = 200
 
 
 def inspect(
@@ -57,11 +60,11 @@ def _show(
     *,
     with_input: bool,
 ) -> None:
-    table = Table(title=network.name, title_justify="left")
+    table = Table(title=network.name, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("layer", "op", "input", "output", "kernel", "stride"):
         table.add_column(heading)
-    headings = ("MACs", "parameters", "zero weights %")
-    for heading in (*headings, *(("zero activations %", "skippable %") if with_input else ())):
+    headings = ("MACs", "parameters", "weights\n0, %")
+    for heading in (*headings, *(("activations\n0, %", "MACs\nskippable, %") if with_input else ())):
         table.add_column(heading, justify="right")
     for layer in layers:
         activations = (_percent(layer.zero_activations), _percent(layer.skippable_macs))
@@ -88,7 +91,7 @@ def _show(
     )
     console = Console()
     # A pipe has no width of its own: nothing is cut or folded there.
-    console.print(table, width=None if console.is_terminal else console.measure(table).maximum)
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
 def _percent(share: float | None) -> str:

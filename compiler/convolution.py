@@ -75,7 +75,8 @@ class Convolution:
     def output_size(self) -> Pair:
         """Height and width of the output."""
         height, width = (
-            window_output(self.convolved_size[i], self.pool[i], self.pool_stride[i], 1, (0, 0)) for i in range(2)
+            window_output(self.convolved_size[i], self.pool[i], self.pool_stride[i], 1, (0, 0))
+            for i in range(2)
         )
         return height, width
 
@@ -170,7 +171,11 @@ def convolutions(network: Network) -> dict[str, Convolution]:
         if convolution is None:
             continue
         following = readers.get(layer.output, [])
-        if len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:
+        if (
+            len(following) == 1
+            and isinstance(following[0], MaxPool2D)
+            and layer.output not in network.outputs
+        ):
             convolution = with_pooling(convolution, following[0]) or convolution
         result[layer.name] = convolution
     return result

@@ -1,4 +1,4 @@
-"""The cycle model: what a layer costs on a core, from its mapping and the zeros of its input.
+"""The cycle model of a pass: what it costs on a core, from the mapping and the zeros of the input.
 
 The model follows the hardware's own bookkeeping, unit by unit: when the rows of a unit are loaded, which controller is free,
 how many operations and steps the unit takes, when the post-processor has taken its results. Ideal cycles of a layer:
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from compiler.convolution import Convolution
 from compiler.mapping import Mapping, ceil_div
-from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
+from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
 
 Counts = npt.NDArray[np.int64]
@@ -45,14 +45,6 @@ class UnitCosts:
     operations: Counts
     issues: Counts
     steps: Counts
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predicted `cycles` from start to done, and `operations` that enter the array (as `LayerReport` counts them)."""
-
-    cycles: int
-    operations: int
 
 
 def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple[Counts, Counts]:
@@ -98,8 +90,8 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
     return UnitCosts(operations, issues + operations, steps)
 
 
-def _row_load_cycles(conv: Convolution, mapping: Mapping, stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
-    """Cycles to load each row: the larger of the decoder's beats and of the stream's."""
+def row_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
+    """Cycles to load or store each row: the larger of the codec's beats and of the stream's."""
     rows, columns, channels = stored.shape
     elements = columns * channels
     if sparse:
@@ -119,7 +111,7 @@ def _row_load_cycles(conv: Convolution, mapping: Mapping, stored: npt.NDArray, c
     return np.maximum(decoder, -(-units // config.stream_units))
 
 
-class _PassSimulation:
+class PassSimulation:
     """One pass over the input, in the order in which the allocator gives out units."""
 
     def __init__(
@@ -154,7 +146,9 @@ class _PassSimulation:
         for row in range(rows):
             needed = min(sent, row * geometry.unit_rows - top + geometry.reach + 1)
             while loads and len(loaded) < needed:
-                load_at = max(load_at, self._row_free(len(loaded), finished, top)) + int(self.load[len(loaded)])
+                load_at = max(load_at, self._row_free(len(loaded), finished, top)) + int(
+                    self.load[len(loaded)]
+                )
                 loaded.append(load_at)
             ready = loaded[needed - 1] if loads and needed > 0 else start + START_LATENCY
             if row >= mapping.output_ring:
@@ -196,49 +190,3 @@ class _PassSimulation:
             return 0
         output_rows = ceil_div(first_needed + top, self.mapping.geometry.unit_rows)
         return finished[min(output_rows, len(finished)) - 1] if finished else 0
-
-
-def predict(
-    conv: Convolution,
-    mapping: Mapping,
-    config: CoreConfig,
-    stored: npt.NDArray,
-    outputs: npt.NDArray,
-    *,
-    sparse_input: bool = True,
-    sparse_output: bool = True,
-    weights_ready: bool = True,
-) -> Prediction:
-    """Cycles and operations of a layer.
-
-    Args:
-        stored: the input rows sent, [rows, columns, channels], as stored activations.
-        outputs: the output [rows, columns, maps], as stored activations (its zeros decide the length of its packets).
-        weights_ready: the first pass's weights came while the layer before ran.
-    """
-    costs = unit_costs(conv, mapping, stored)
-    load = _row_load_cycles(conv, mapping, stored, config, sparse_input)
-    weight_cycles = [
-        mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        * (PARAMETER_PLANES * config.post_beats + conv.kernel[0] * conv.kernel[1] * conv.channels)
-        for index in range(mapping.passes)
-    ]
-    now = 0
-    weights_at = 0 if weights_ready else weight_cycles[0]
-    for index in range(mapping.passes):
-        maps = mapping.maps_of_pass(index, conv.maps)
-        first = index * mapping.pass_maps
-        now = max(now, weights_at)
-        last = index == mapping.passes - 1
-        store = None
-        if last or not mapping.merged:
-            leaving = outputs if mapping.merged else outputs[:, :, first : first + maps]
-            store = _row_load_cycles(conv, mapping, leaving, config, sparse_output)
-        collect = ceil_div(maps, config.post_lanes)
-        simulation = _PassSimulation(conv, mapping, config, costs, load, collect, store)
-        started = now
-        now = simulation.run(now, loads=index == 0 or not mapping.resident)
-        if not last:
-            # The next pass's weights come while this one runs.
-            weights_at = max(started, weights_at) + weight_cycles[index + 1]
-    return Prediction(cycles=now, operations=int(costs.operations.sum()) * mapping.passes)

@@ -37,7 +37,9 @@ def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping) -> dict[
     }
 
 
-def _columns_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, config: CoreConfig) -> dict[str, int]:
+def _columns_axis(
+    conv: Convolution, geometry: Geometry, mapping: Mapping, config: CoreConfig
+) -> dict[str, int]:
     """Columns lie in a row: offsets are modulo their own range, so that negative ones work."""
     left = conv.padding[1][0]
     tap, pool = conv.dilation[1], conv.stride[1]
@@ -128,7 +130,8 @@ def describe(
         "post": {
             "lower": conv.activation[0] - zero,
             "upper": conv.activation[1] - zero,
-            "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes) - 1,
+            "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes)
+            - 1,
         },
     }
 

@@ -43,7 +43,9 @@ def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beat
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
     words = conv.kernel[0] * conv.kernel[1] * conv.channels
     weights = np.zeros((words, lanes), np.uint8)
-    weights[:, : last - first] = conv.weights[first:last].reshape(last - first, words).T.astype(np.int8).view(np.uint8)
+    weights[:, : last - first] = (
+        conv.weights[first:last].reshape(last - first, words).T.astype(np.int8).view(np.uint8)
+    )
     return np.concatenate([planes, weights])
 
 
@@ -54,6 +56,7 @@ def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Bea
         start = index * mapping.pass_maps
         end = start + mapping.maps_of_pass(index, conv.maps)
         blocks += [
-            _block(conv, config, first, min(first + config.lanes, end)) for first in range(start, end, config.lanes)
+            _block(conv, config, first, min(first + config.lanes, end))
+            for first in range(start, end, config.lanes)
         ]
     return np.concatenate(blocks)

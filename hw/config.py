@@ -7,6 +7,7 @@ here, so that a core with one lane and a core with 512 multipliers are the same 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from math import gcd
 from typing import Any
 
 from amaranth.utils import ceil_log2
@@ -43,6 +44,9 @@ class CoreConfig:
         Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1.
     post_lanes
         Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
+    post_dsps
+        Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built from
+        LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
     max_left_shift
         Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
     activation_banks, activation_depth
@@ -66,6 +70,7 @@ class CoreConfig:
     accumulator_bits: int = 32
     accumulators: int = 1
     post_lanes: int = 16
+    post_dsps: int = 1
     max_left_shift: int = 1
     activation_banks: int = 4
     activation_depth: int = 1024
@@ -80,12 +85,21 @@ class CoreConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name == "max_left_shift" else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift") else 1
             if not isinstance(value, int) or value < least:
-                raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
+                raise ConfigurationError(
+                    f"{field.name} is {value!r}: give a whole number of at least {least}"
+                )
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
-        for name in ("activation_banks", "activation_depth", "weight_depth", "stream_units", "codec_elements"):
+        self._one_of("post_dsps", (0, 1, 2, 3, 4))
+        for name in (
+            "activation_banks",
+            "activation_depth",
+            "weight_depth",
+            "stream_units",
+            "codec_elements",
+        ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
         if self.codec_elements > WORD_ELEMENTS:
@@ -102,7 +116,14 @@ class CoreConfig:
 
     def _one_of(self, name: str, values: tuple[int, ...]) -> None:
         if getattr(self, name) not in values:
-            raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
+            raise ConfigurationError(
+                f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}"
+            )
+
+    @classmethod
+    def sized(cls, groups: int, lanes: int) -> CoreConfig:
+        """The default core with another array; as many post-processor lanes as fit it."""
+        return cls(groups=groups, lanes=lanes, post_lanes=gcd(lanes, WORD_ELEMENTS) if lanes > 0 else 1)
 
     def with_changes(self, **changes: Any) -> CoreConfig:
         """A copy with some parameters changed, validated."""

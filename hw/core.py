@@ -24,7 +24,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
-from hw.control.collector import Destination, ResultCollector, ResultWriter
+from hw.control.collector import ResultCollector
 from hw.control.descriptor import LayerDescriptor
 from hw.control.feature_loader import FeatureLoader
 from hw.control.feature_store import FeatureStore
@@ -32,6 +32,7 @@ from hw.control.retirement import Retirement
 from hw.control.sequencer import LayerReport, Sequencer
 from hw.control.units import UnitTag
 from hw.control.weight_loader import WeightLoader
+from hw.control.writer import Destination, ResultWriter
 from hw.dataflow.nullhop.front_end import NullHopFrontEnd
 from hw.mac.array import MacArray
 from hw.memory.activation import ActivationMemory
@@ -185,9 +186,7 @@ class Core(wiring.Component):
         connect(m, producer=encoder.beats, consumer=flipped(self.features_out))
         m.d.comb += [
             self.errors.packet.eq(decoder.error),
-            store.packet_left.eq(
-                encoder.beats.valid & encoder.beats.ready & encoder.beats.payload.last
-            ),
+            store.packet_left.eq(encoder.beats.valid & encoder.beats.ready & encoder.beats.payload.last),
         ]
 
     def _connect_results(

@@ -351,7 +351,7 @@ class Reshape(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pad(Layer):
-    """``paddings[d] = (before, after)`` elements of ``value``, in the quantised domain, around dimension d."""
+    """``paddings[d] = (before, after)`` elements of ``value`` (quantised) around dimension d."""
 
     op = "pad"
     paddings: tuple[Pair, ...]

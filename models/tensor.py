@@ -91,7 +91,7 @@ class Tensor:
             axis = quantisation.axis
             if not 0 <= axis < len(self.shape) or quantisation.scale.size not in (1, self.shape[axis]):
                 raise NetworkError(
-                    f"tensor {self.name!r}: {quantisation.scale.size} quantisation scales on dimension {axis} "
+                    f"tensor {self.name!r}: {quantisation.scale.size} scales on dimension {axis} "
                     f"of shape {list(self.shape)}"
                 )
 

@@ -31,15 +31,17 @@ fail() {
     exit 2
 }
 
-same_python() { # the environment works, and its interpreter is the one asked for, in this folder
+usable() { # the environment works, was made here, and of the interpreter asked for
     [ -x "$venv/bin/python" ] || return 1
-    here=$("$venv/bin/python" -c 'import sys; print(sys.version, sys.base_prefix, sys.prefix)' 2>/dev/null) || return 1
-    base=$("$python" -c 'import sys; print(sys.version, sys.base_prefix, end=" ")')
-    [ "$here" = "$base$root/$venv" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || return 1
+    # Its commands name their interpreter by its whole path: an environment cannot be moved.
+    grep -q -F "$root/$venv/bin/python" "$venv/bin/pip" 2>/dev/null || return 1
+    version='import sys; print(sys.version, sys.base_prefix)'
+    [ "$("$venv/bin/python" -c "$version")" = "$("$python" -c "$version")" ]
 }
 
 rm -f "$stamp"
-if [ -f "$unfinished" ] || ! same_python; then
+if [ -f "$unfinished" ] || ! usable; then
     echo "skipstone: making $venv with $("$python" --version)"
     rm -rf "$venv"
     mkdir -p "$venv" && touch "$unfinished" || fail "cannot write to $root/$venv"

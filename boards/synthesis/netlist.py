@@ -70,10 +70,10 @@ class Netlist:
     def _faults(self, target: Target, demand: Demand) -> Iterator[str]:
         multipliers = self.count(target.multiplier)
         if multipliers < demand.multipliers:
-            yield f"{multipliers} hard multipliers for {demand.multipliers} lanes: the others are built of logic"
+            yield f"{multipliers} hard multipliers for {demand.multipliers} lanes: the rest is built of logic"
         bits = sum(size * self.count(kind) for kind, size in target.memory_bits.items())
         if bits < demand.memory_bits:
-            yield f"{bits} bits of block RAM for activation and weight memories of {demand.memory_bits} bits"
+            yield f"{bits} bits of block RAM for {demand.memory_bits} bits of activations and weights"
         for memory in self.memories:
             if memory.in_flip_flops and memory.bits > FLIP_FLOP_MEMORY_BITS:
                 yield f"memory {memory.name} ({memory.depth} x {memory.width} bits) is built of flip-flops"

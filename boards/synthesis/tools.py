@@ -70,6 +70,4 @@ def check_faults(log: Path) -> None:
     fault = re.compile("|".join(FAULTS))
     for line in log.read_text(errors="replace").splitlines():
         if fault.search(line):
-            raise CircuitError(
-                f"yosys built another circuit than the one described: {line.strip()} (see {log})"
-            )
+            raise CircuitError(f"yosys built another circuit than described: {line.strip()} (see {log})")

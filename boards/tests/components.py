@@ -1,6 +1,6 @@
 """Small components that the flow is tested with: a sound one, and one for each fault it must find."""
 
-from amaranth.hdl import Array, Module, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -90,13 +90,15 @@ class UnclockedMemory(wiring.Component):
         return m
 
 
-class Wide(wiring.Component):
-    """More input bits than iCE40 UP5K has registers for the harness that feeds them."""
+class DelayLine(wiring.Component):
+    """More registers than iCE40 UP5K has: 200 bits, delayed by 30 cycles."""
 
     def __init__(self) -> None:
-        super().__init__({"a": In(6000), "q": Out(1)})
+        super().__init__({"a": In(200), "q": Out(200)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.q.eq(self.a.xor())
+        line = Signal(30 * len(self.a))
+        m.d.sync += line.eq(Cat(self.a, line))
+        m.d.comb += self.q.eq(line[-len(self.q) :])
         return m

@@ -12,8 +12,11 @@ from boards.synthesis.harness import ScanHarness
 from boards.synthesis.netlist import Demand, Memory, Netlist
 from boards.synthesis.targets import ECP5, ICE40, TARGETS
 from boards.synthesis.tools import CircuitError, ToolError, check_faults, first_error
-from boards.tests.components import MacLanes, TwiceRegisteredProduct, UnclockedMemory, Wide
+from boards.tests.components import DelayLine, MacLanes, TwiceRegisteredProduct, UnclockedMemory
 from hw.config import ConfigurationError, CoreConfig
+
+# In one process: a tool's first call compiles it, and keeps that for the next.
+pytestmark = pytest.mark.xdist_group("fpga-tools")
 
 
 def demand_of(component: MacLanes) -> Demand:
@@ -72,7 +75,7 @@ def test_a_clock_that_is_not_reached_is_reported_not_hidden(tmp_path):
         (lambda: UnclockedMemory(64, 16), Demand(), "inner.table (64 x 16 bits) is built of flip-flops"),
         (lambda: MacLanes(1), Demand(multipliers=2), "1 hard multipliers for 2 lanes"),
         (lambda: MacLanes(1), Demand(memory_bits=4097), "4096 bits of block RAM for"),
-        (Wide, Demand(), "ice40: nextpnr: ERROR: "),
+        (DelayLine, Demand(), "ice40: nextpnr: ERROR: "),
     ],
 )
 def test_a_fault_is_one_line_that_names_it(tmp_path, component, demand, said):
@@ -84,24 +87,25 @@ def test_a_fault_is_one_line_that_names_it(tmp_path, component, demand, said):
 
 
 def test_a_small_memory_may_be_flip_flops():
-    netlist = Netlist({}, (Memory("queue", 4, 16, in_flip_flops=True), Memory("table", 9999, 9, in_flip_flops=False)))
-    netlist.check(ECP5, Demand())
+    small = Memory("queue", 4, 16, in_flip_flops=True)
+    large = Memory("table", 9999, 9, in_flip_flops=False)
+    Netlist({}, (small, large)).check(ECP5, Demand())
 
 
 def test_all_faults_of_a_netlist_are_named_at_once():
     netlist = Netlist({"LUT4": 5, "MULT18X18D": 1}, (Memory("table", 1024, 8, in_flip_flops=True),))
-    with pytest.raises(CircuitError, match=r"^ecp5: 1 hard .* for 3 lanes.*; 0 bits .* 8 bits; memory table
-    .*flip-flops$"):
-        netlist.check(ECP5, Demand(3, 8))
+    with pytest.raises(CircuitError) as error:
+        netlist.check(ECP5, Demand(multipliers=3, memory_bits=8))
+    assert [fault.split(" ")[0] for fault in str(error.value).split("; ")] == ["ecp5:", "0", "memory"]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "Warning: Driver-driver conflict for \\q [0] between cell $2.O and constant 1'0 in top: Resolved using constant.",
-        "Warning: multiple conflicting drivers for top.\\q:",
+        r"Warning: Driver-driver conflict for \q [0] between cell $2.O and constant 1'0 in top: Resolved.",
+        r"Warning: multiple conflicting drivers for top.\q:",
         "Warning: found logic loop in module top:",
-        "Latch inferred for signal `\\top.\\q' from process `\\top.$1': $auto$5",
+        r"Latch inferred for signal `\top.\q' from process `\top.$1': $auto$5",
     ],
 )
 def test_what_yosys_only_warns_of_is_an_error(tmp_path, line):
@@ -109,8 +113,8 @@ def test_what_yosys_only_warns_of_is_an_error(tmp_path, line):
     log.write_text(f"1. Executing a pass\n{line}\nEnd of script.\n")
     with pytest.raises(CircuitError, match="another circuit"):
         check_faults(log)
-    log.write_text("Warning: Resizing cell port top.x from 2 bits to 3 bits.\nNo latch inferred for signal
-    `\\q'\n") check_faults(log)
+    log.write_text("Warning: Resizing cell port top.x.\nNo latch inferred for signal `q'\n")
+    check_faults(log)
 
 
 def test_the_error_shown_is_the_first_of_the_log(tmp_path):
@@ -141,5 +145,6 @@ def test_a_targets_configuration_can_be_changed(target):
 
 
 def test_the_demand_of_a_core():
-    config = CoreConfig(groups=2, lanes=4, post_lanes=4, weight_depth=512, activation_banks=2, activation_depth=256)
-    assert Demand.of(config) == Demand(multipliers=8, memory_bits=2 * 4 * 8 * 512 + 2 * 256 * 16 * 8)
+    array = {"groups": 2, "lanes": 4, "post_lanes": 4}
+    config = CoreConfig(**array, weight_depth=512, activation_banks=2, activation_depth=256)
+    assert Demand.of(config) == Demand(8, 2 * 4 * 8 * 512 + 2 * 256 * 16 * 8)

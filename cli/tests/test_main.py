@@ -29,7 +29,7 @@ def run(monkeypatch, capsys):
 
     def run(function, *arguments):
         module = ModuleType("cli.probe")
-        module.probe = function
+        module.__dict__["probe"] = function
         monkeypatch.setitem(sys.modules, "cli.probe", module)
         monkeypatch.setitem(cli.main.COMMANDS, "probe", "A probe.")
         monkeypatch.setattr(sys, "argv", ["skipstone", "probe", *arguments])

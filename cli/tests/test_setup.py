@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHELL_TOOLS = ("sh", "cat", "cmp", "dirname", "mkdir", "rm", "touch", "sed", "awk", "echo")
+SHELL_TOOLS = ("sh", "cat", "cmp", "dirname", "mkdir", "rm", "touch", "grep", "sed", "awk", "echo")
 PREREQUISITES = ("python3", "c++", "make", "perl", "git")
 
 
@@ -106,10 +106,11 @@ def project(tmp_path):
     log = folder / "pip.log"
     fake = f"""#!/bin/sh
         case "$*" in
-            "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+            "-m venv"*)
+                mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && echo "#!$PWD/$3/bin/python" >"$3/bin/pip" ;;
             "-m pip install"*) echo "$*" >>{log}; [ ! -e {folder}/broken ] ;;
-            *"base_prefix, sys.prefix)"*) echo "3.11 /usr {folder}/.venv" ;;
-            *"base_prefix, end"*) printf '3.11 /usr ' ;;
+            *version_info*) ;;
+            "-c"*) echo 3.11 /usr ;;
             --version) echo "Python 3.11" ;;
         esac
         """
@@ -149,12 +150,15 @@ def test_an_interrupted_install_is_redone_from_the_start(project):
     assert not (folder / ".venv" / "half").exists()
 
 
-def test_a_project_that_was_moved_is_installed_again(project):
+def test_the_environment_of_a_project_that_was_moved_is_made_anew(project):
     folder, set_up = project
     set_up()
-    stamp = folder / ".venv" / "skipstone-stamp"
-    stamp.write_text(stamp.read_text().replace(str(folder), "/elsewhere"))
-    assert set_up() == 1
+    (folder / ".venv" / "mine").touch()
+    for name in ("skipstone-stamp", "bin/pip"):
+        path = folder / ".venv" / name
+        path.write_text(path.read_text().replace(str(folder), "/elsewhere"))
+    assert [set_up(), set_up()] == [1, 0]
+    assert not (folder / ".venv" / "mine").exists()
 
 
 def test_make_help_lists_every_target_and_variable():

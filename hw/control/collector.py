@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from amaranth import Array, Mux, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.units import UnitTag, unit_window
+from hw.control.units import UnitTag
+from hw.control.writer import Destination
 from hw.mac.operands import Results
-from hw.memory.activation import ActivationWrite
 from hw.memory.arbiter import RotatingArbiter
-from hw.post.layouts import PostInput, PostOutput
-
-
-class Destination(data.StructLayout):
-    """Where post-processed activations go: `slice` number of `post_lanes` elements in the word at `address`; `complete`:
-    with them, unit `sequence` is complete."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__(
-            {
-                "address": config.activation_address_bits,
-                "slice": range(WORD_ELEMENTS // config.post_lanes),
-                "complete": 1,
-                "sequence": range(unit_window(config)),
-            }
-        )
+from hw.post.layouts import PostInput
 
 
 class ResultCollector(wiring.Component):
@@ -60,15 +45,15 @@ class ResultCollector(wiring.Component):
         config = self.config
         m.submodules.arbiter = arbiter = RotatingArbiter(config.groups)
         serving = Signal()
-        next_group, group, picked = (Signal(range(config.groups), name=n) for n in ("next_group", "group", "picked"))
+        next_group, group, picked = (
+            Signal(range(config.groups), name=n) for n in ("next_group", "group", "picked")
+        )
         block, beat = Signal(range(config.groups)), Signal(range(config.post_beats))
         offset = Signal.like(self.first_channel)
         channel = Signal.like(self.first_channel)
         heads = Array(self._heads(c) for c, _ in config.splits)[self.split]
         valid = Signal(config.groups)
-        m.d.comb += [
-            valid[g].eq(result.valid) for g, result in enumerate(self.results)
-        ]
+        m.d.comb += [valid[g].eq(result.valid) for g, result in enumerate(self.results)]
         block_done, set_done = Signal(), Signal()
         last_block = block == self.blocks_last
         beats_last = Mux(last_block, self.final_beats_last, config.post_beats - 1)
@@ -142,37 +127,3 @@ class ResultCollector(wiring.Component):
             result = result | Mux(one_hot[index], index, 0)
         assert isinstance(result, Value)
         return result[:bits]
-
-
-class ResultWriter(wiring.Component):
-    """Puts post-processed activations into their word. Latency 0, one beat a cycle, never stalls.
-
-    Ports: `outputs` In stream from the post-processor, `writes` Out to the activation memory (always ready there),
-    `complete` Out: numbers of completed units.
-    """
-
-    def __init__(self, config: CoreConfig) -> None:
-        self.config = config
-        super().__init__(
-            {
-                "outputs": In(stream.Signature(PostOutput(config, Destination(config)))),
-                "writes": Out(stream.Signature(ActivationWrite(config))),
-                "complete": Out(stream.Signature(range(unit_window(config)), always_ready=True)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        lanes = self.config.post_lanes
-        output, write = self.outputs.payload, self.writes.payload
-        chosen = ((1 << lanes) - 1) << (output.destination.slice * lanes)
-        m.d.comb += [
-            self.outputs.ready.eq(self.writes.ready),
-            self.writes.valid.eq(self.outputs.valid),
-            write.address.eq(output.destination.address),
-            Value.cast(write.data).eq(Value.cast(output.data).replicate(WORD_ELEMENTS // lanes)),
-            write.enable.eq(chosen),
-            self.complete.valid.eq(self.outputs.valid & self.outputs.ready & output.destination.complete),
-            self.complete.payload.eq(output.destination.sequence),
-        ]
-        return m

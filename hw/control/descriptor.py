@@ -150,7 +150,7 @@ class PostLayout(data.StructLayout):
     """The clamp of the post-processor, relative to the zero point, and the beats of the last block of maps."""
 
     def __init__(self, config: CoreConfig) -> None:
-        clamp = signed(config.activation_bits + 2)
+        clamp = signed(config.operand_bits)
         super().__init__({"lower": clamp, "upper": clamp, "final_beats_last": range(config.post_beats)})
 
 

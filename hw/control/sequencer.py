@@ -66,9 +66,7 @@ class Sequencer(wiring.Component):
         ready_passes = Signal(range(3))
         m.d.comb += [
             self.final.eq(pass_index == layer.passes_last),
-            self.blocks_last.eq(
-                Mux(self.final, layer.weights.final_blocks_last, layer.weights.blocks_last)
-            ),
+            self.blocks_last.eq(Mux(self.final, layer.weights.final_blocks_last, layer.weights.blocks_last)),
             self.final_beats_last.eq(
                 Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)
             ),

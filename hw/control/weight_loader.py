@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal, unsigned
+from amaranth import Mux, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import PARAMETER_PLANES, CoreConfig
 from hw.control.descriptor import LayerDescriptor
 from hw.memory.weights import weight_word
-
-
-class ParameterWrite(data.StructLayout):
-    """One byte plane of an entry of the parameter memory: byte `plane` of the parameters of `post_lanes` maps."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__(
-            {
-                "address": range(config.parameter_slots * config.post_beats),
-                "plane": range(PARAMETER_PLANES),
-                "data": data.ArrayLayout(unsigned(8), config.post_lanes),
-            }
-        )
+from hw.post.layouts import ParameterWrite
 
 
 class WeightLoader(wiring.Component):
@@ -82,6 +70,7 @@ class WeightLoader(wiring.Component):
             parameter.data.eq(Value.cast(self.beats.payload)),
         ]
         pass_done = Signal()
+        holders = self._holders(m, layer.split, block)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.layers.ready.eq(1)
@@ -101,7 +90,7 @@ class WeightLoader(wiring.Component):
             with m.State("WEIGHTS"):
                 m.d.comb += self.beats.ready.eq(fits)
                 with m.If(self.beats.valid & fits):
-                    m.d.comb += self.weight_enable.eq(self._holders(layer.split, block))
+                    m.d.comb += self.weight_enable.eq(holders)
                     m.d.sync += word.eq(word + 1)
                     with m.If(word + 1 == layer.weights.words):
                         m.d.sync += [word.eq(0), block.eq(block + 1)]
@@ -120,24 +109,19 @@ class WeightLoader(wiring.Component):
         m.d.sync += [
             held.eq(held + pass_done - self.release),
             used.eq(
-                used
-                + Mux(pass_done, layer.weights.words, 0)
-                - Mux(self.release, self.released_words, 0)
+                used + Mux(pass_done, layer.weights.words, 0) - Mux(self.release, self.released_words, 0)
             ),
         ]
         return m
 
-    def _holders(self, split: Value, block: Value) -> Value:
+    def _holders(self, m: Module, split: Value, block: Value) -> Value:
         """One bit for each group that holds the block."""
-        holders = [
-            [
-                Const(sum(1 << g for g in range(self.config.groups) if g % channel_groups == b), self.config.groups)
-                for b in range(self.config.groups)
-            ]
-            for channel_groups, _ in self.config.splits
-        ]
-        result: Value = Const(0, self.config.groups)
-        for index, masks in enumerate(holders):
-            for b, mask in enumerate(masks):
-                result = Mux((split == index) & (block == b), mask, result)
-        return result
+        holders = Signal(self.config.groups)
+        with m.Switch(split):
+            for index, (channel_groups, _) in enumerate(self.config.splits):
+                with m.Case(index):
+                    m.d.comb += [
+                        holders[group].eq(block == group % channel_groups)
+                        for group in range(self.config.groups)
+                    ]
+        return holders

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from amaranth import Mux, Signal
-from amaranth.hdl import Module, Shape, ShapeLike, Value
-from amaranth.lib import memory, wiring
+from amaranth.hdl import Module, Shape, ShapeLike
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.mac.two_port_memory import TwoPortMemory
 
 
 class AccumulatorFile(wiring.Component):
@@ -22,9 +24,8 @@ class AccumulatorFile(wiring.Component):
     where `value` is what it starts from and it offers `updated`; `write` (with `advance`) stores that. It may be followed at
     once by an operation on the same value, which is then forwarded. With `advance` clear everything stands still.
 
-    The memory has one read and one write port, and its read register holds when the word is being written, so that nothing
-    depends on what a memory does when read and written in one place: it maps to block RAM or LUT RAM without extra logic.
-    With depth 1 it is a register, which `start` clears through its reset input.
+    The memory has one read and one write port, and nothing depends on what it does when read and written in one place. With
+    depth 1 it is a register, which `start` clears through its reset input.
 
     Ports
     -----
@@ -71,31 +72,25 @@ class AccumulatorFile(wiring.Component):
         m.d.comb += self.value.eq(register)
 
     def _elaborate_memory(self, m: Module) -> None:
-        m.submodules.store = store = memory.Memory(shape=self.shape, depth=self.depth, init=[])
+        m.submodules.store = store = TwoPortMemory(self.shape, self.depth)
         index = Signal(range(self.depth), reset_less=True)
-        again, forward, started = Signal(), Signal(reset_less=True), Signal(reset_less=True)
-        latest, stored = (Signal(self.shape, reset_less=True, name=name) for name in ("latest", "stored"))
-        read, write = store.read_port(domain="comb"), store.write_port()
+        forward, started = Signal(reset_less=True), Signal(reset_less=True)
+        latest = Signal(self.shape, reset_less=True)
+        stored = Signal(self.shape)
         m.d.comb += [
-            read.addr.eq(self.read_index),
-            write.addr.eq(index),
-            write.data.eq(self.updated),
-            write.en.eq(self.write & self.advance),
-            again.eq(self.write & (self.read_index == index)),
-            self.value.eq(self._select(started, forward, latest, stored)),
+            store.read.address.eq(self.read_index),
+            store.read.enable.eq(self.advance),
+            store.write.address.eq(index),
+            store.write.enable.eq(self.advance & self.write),
+            store.write.data.eq(self.updated),
+            stored.eq(store.read.data),
+            # A function of four bits for each bit: one LUT in front of the user's adder.
+            self.value.eq(Mux(started, 0, Mux(forward, latest, stored))),
         ]
         with m.If(self.advance):
             m.d.sync += [
                 index.eq(self.read_index),
                 started.eq(self.start),
-                forward.eq(again),
+                forward.eq(self.write & (self.read_index == index)),
                 latest.eq(self.updated),
             ]
-        # Register and condition make this a synchronous read port that is never enabled on the word being written.
-        with m.If(self.advance & ~again):
-            m.d.sync += stored.eq(read.data)
-
-    @staticmethod
-    def _select(started: Value, forward: Value, latest: Value, stored: Value) -> Value:
-        """Zero, the forwarded or the stored value: a function of four bits, so one LUT for each bit."""
-        return Mux(started, 0, Mux(forward, latest, stored))

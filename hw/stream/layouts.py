@@ -16,8 +16,11 @@ def map_units(config: CoreConfig) -> int:
 
 
 def row_units(config: CoreConfig) -> int:
-    """Units that the decoder and the encoder handle side by side: a beat, or as many as they have elements a cycle."""
-    return max(config.stream_units, config.codec_elements)
+    """Units that the decoder and the encoder handle side by side.
+
+    A beat, or as many as they have elements a cycle, if that is more. At least 2, so that a place in a row has a width.
+    """
+    return max(config.stream_units, config.codec_elements, 2)
 
 
 def unit_array(config: CoreConfig, length: int) -> data.ArrayLayout:
@@ -26,7 +29,7 @@ def unit_array(config: CoreConfig, length: int) -> data.ArrayLayout:
 
 
 class Segment(data.StructLayout):
-    """One packet to decode: `pixels` (at least 1) of `channels` elements each (at least 1), `sparse` or dense."""
+    """One packet to decode: `pixels` (at least 1) of `channels` elements (at least 1), `sparse` or dense."""
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
@@ -62,8 +65,8 @@ class DecodedWord(data.StructLayout):
 class PlainWord(data.StructLayout):
     """An activation word to encode.
 
-    `data`: the elements, of which the first `count` (1 to 16) are valid; `last`: the packet ends with this word;
-    `sparse`: the form of the packet, the same in all its words.
+    `data`: the elements, of which the first `count` (1 to 16) are valid; `last`: the packet ends with this
+    word; `sparse`: the form of the packet, the same in all its words.
     """
 
     def __init__(self, config: CoreConfig) -> None:

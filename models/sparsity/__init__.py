@@ -1,1 +1,35 @@
-"""Sparsity: the sparsity map + non-zero value list codec of feature maps."""
+"""Sparsity: the sparsity map + non-zero value list codec of feature maps.
+
+`codec` describes the format and encodes values of any width; `packets` puts it on the wire.
+"""
+
+from models.sparsity.codec import (
+    EncodedRows,
+    break_even_sparsity,
+    compressed_bits,
+    decode,
+    encode,
+    ideal_bits_per_element,
+    ideal_compression,
+)
+from models.sparsity.groups import GROUP_ELEMENTS, MAP_BITS, CodecError
+from models.sparsity.packets import Beats, Packets, encode_beats, from_beats, to_beats, to_packets
+
+__all__ = [
+    "GROUP_ELEMENTS",
+    "MAP_BITS",
+    "Beats",
+    "CodecError",
+    "EncodedRows",
+    "Packets",
+    "break_even_sparsity",
+    "compressed_bits",
+    "decode",
+    "encode",
+    "encode_beats",
+    "from_beats",
+    "ideal_bits_per_element",
+    "ideal_compression",
+    "to_beats",
+    "to_packets",
+]

@@ -1,13 +1,12 @@
-"""The kit that every bench is made of: build and cache a model, run it under cocotb, drive and check its streams.
+"""The kit that every bench is made of: models built and cached, cocotb tests run, streams driven and checked.
 
-| module          | what it gives                                                                              |
-|-----------------|--------------------------------------------------------------------------------------------|
-| `runner`        | `build` a component for Verilator or Icarus (cached), `run` a cocotb test module on it     |
-| `streams`       | `Source`, `Sink` and `Monitor` for a cocotb test that drives streams from Python           |
-| `bench`         | `Bench`, `build_bench`, `run_bench`: whole runs with the streams played by Verilog         |
-| `players`       | the Verilog player, recorder and checker as Amaranth components                            |
-| `amaranth_sim`  | the same for Amaranth's own simulator: nothing to compile, for small units                 |
-| `stalls`        | stall profiles, shared by all of the above                                                 |
-| `payload`       | payloads as Python values, as integers and as bytes                                        |
-| `exchange`      | parameters and results of a test inside the simulator's process                            |
+- `model`, `runner`: `build` a component for Verilator or Icarus, once; `run` a cocotb test module on it.
+- `streams`, `clock`: `Source`, `Sink` and `Monitor` for a cocotb test that drives streams from Python.
+- `bench`, `bench_run`: `build_bench` and `run_bench`, whole runs with the streams played by Verilog.
+- `players`: the Verilog player, recorder and checker as Amaranth components.
+- `amaranth_sim`: streams on Amaranth's own simulator, with nothing to compile, for small units.
+- `stalls`, `payload`, `ports`: stall profiles, the forms of a payload, a component's streams.
+- `exchange`: parameters and results of a test inside the simulator's process.
+- `replay`: a failed run again, with waves if wanted.
+- `toolchain`, `cache`, `objcache`: where the simulators are, and what is compiled once.
 """

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from sim.harness import payload
-from sim.harness.bench import BenchModel, StreamPort
+from sim.harness.bench import BenchModel
 from sim.harness.runner import execute, new_request
-from sim.harness.stalls import Stalls, stall_profile, stream_seed
+from sim.harness.stalls import StallProfile, Stalls, stall_profile, stream_seed
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class BenchResult:
     status
         The signals asked for, at the end.
     samples
-        For each change of a watched signal to another value than 0, in order: `{"signal", "value", "cycle"}` and the
-        signals to sample with it, all in the cycle after the clock edge that changed it.
+        For each change of a watched signal to another value than 0, in order: `{"signal", "value", "cycle"}`
+        and the signals to sample with it, all in the cycle after the clock edge that changed it.
     cycles
         From the end of reset until the run was over.
     taken
@@ -109,22 +109,24 @@ def run_bench(
 ) -> BenchResult:
     """Play beats through a core and record what comes out.
 
-    The run is over when every input beat has been taken, every output stream has given the beats expected, and everything
-    in `until` has come true; then it goes on for `drain_cycles`, in which no further beat may come.
+    The run is over when every input beat has been taken, every output stream has given the beats expected,
+    and everything in `until` has come true; then it goes on for `drain_cycles`, in which no further beat may
+    come.
 
     Parameters
     ----------
     model
         From `build_bench`.
     beats
-        For each input stream: integers, `bytes`, or a uint8 array of shape (beats, bytes a beat); see `payload.to_rows`.
-        A stream that is left out gets none.
+        For each input stream: integers, `bytes`, or a uint8 array of shape (beats, bytes a beat); see
+        `payload.to_rows`. A stream that is left out gets none.
     seed
         Of the stalls.
     expect
-        Beats that each output stream must give, exactly. A stream that is left out is recorded, but does not decide.
+        Beats that each output stream must give, exactly. A stream that is left out is recorded, but does not
+        decide.
     until
-        What else must have happened.
+        What else must come true.
     timeout_cycles
         The run fails when it is not over after that many.
     stalls
@@ -134,8 +136,9 @@ def run_bench(
     status
         Output signals to read at the end.
     watch
-        Signals to watch, such as a counter of layers or a pulse at the end of each; and with each, the signals to sample
-        when it changes. Python wakes for each change, so watch nothing that changes all the time.
+        Signals to watch, such as a counter of layers or a pulse at the end of each; and with each, the
+        signals to sample when it changes. Python wakes for each change, so watch nothing that changes all the
+        time.
     waves
         Record waves to this FST file; needs a model built with `waves=True`.
     on_progress
@@ -144,7 +147,8 @@ def run_bench(
     Raises
     ------
     SimulationFailure
-        A rule of a stream was broken, the time ran out, or a stream gave another number of beats than expected.
+        A rule of a stream was broken, the time ran out, or a stream gave another number of beats than
+        expected.
     ValueError
         No such stream, or a beat that does not fit it.
     """
@@ -157,7 +161,7 @@ def run_bench(
     ):
         if unknown := sorted(set(names) - set(known)):
             raise ValueError(f"{what}: no stream named {', '.join(unknown)}; there are {', '.join(known)}")
-    rows = {name: payload.to_rows(port.width, beats.get(name, ())) for name, port in model.inputs.items()}
+    rows = {name: payload.to_rows(width, beats.get(name, ())) for name, width in model.inputs.items()}
     expected = {name: (expect or {}).get(name) for name in model.outputs}
     plan = _Plan(
         settings=settings or {},
@@ -171,33 +175,33 @@ def run_bench(
         timeout_cycles=timeout_cycles,
         drain_cycles=drain_cycles,
     )
-    plusargs = [word for port in streams.values() for word in _plusargs(port, profiles, expected, seed)]
+    plusargs = []
+    for name in streams:
+        profile = stall_profile(profiles.get(name, "none") if name in model.stallable else "none")
+        plusargs += _plusargs(name, profile, expected.get(name), seed)
     request = new_request(model.build, "sim.harness.bench_test", "bench", asdict(plan), seed, plusargs)
     folder = Path(request.folder)
     for name, stream_rows in rows.items():
         (folder / f"{name}.hex").write_text(payload.to_hex(stream_rows))
     results = execute(model.build, request, waves=waves, on_progress=on_progress and _parsed(on_progress))
     outputs = {
-        name: payload.from_hex((folder / f"{name}.hex").read_text(), port.width)
-        for name, port in model.outputs.items()
+        name: payload.from_hex((folder / f"{name}.hex").read_text(), width)
+        for name, width in model.outputs.items()
     }
     shutil.rmtree(folder, ignore_errors=True)
     return BenchResult(outputs, results["status"], results["samples"], results["cycles"], results["taken"])
 
 
-def _plusargs(
-    port: StreamPort, profiles: Mapping[str, Stalls], expected: Mapping[str, int | None], seed: int
-) -> list[str]:
+def _plusargs(name: str, profile: StallProfile, expected: int | None, seed: int) -> list[str]:
     """The settings of a stream's player or recorder. Files lie in the simulator's working directory."""
-    profile = stall_profile(profiles.get(port.name, "none") if port.stallable else "none")
     settings = {
-        "file": f"{port.name}.hex",
+        "file": f"{name}.hex",
         "stall": profile.threshold,
         "hold": profile.hold_log2,
-        "seed": stream_seed(seed, port.name),
-        "expect": expected.get(port.name),
+        "seed": stream_seed(seed, name),
+        "expect": expected,
     }
-    return [f"+{port.name}_{key}={value}" for key, value in settings.items() if value is not None]
+    return [f"+{name}_{key}={value}" for key, value in settings.items() if value is not None]
 
 
 def _parsed(consume: Callable[[dict[str, Any]], None]) -> Callable[[str], None]:

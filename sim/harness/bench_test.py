@@ -1,4 +1,4 @@
-"""The cocotb test of every bench: starts it, sleeps until something that matters happens, reads what was asked for.
+"""The cocotb test of every bench: starts it, sleeps until something that matters happens, reads the answer.
 
 It takes its orders from `bench_run`. The per-cycle work is all in the Verilog player, recorder and checker.
 """
@@ -22,7 +22,7 @@ from cocotb.triggers import (
 from cocotb.utils import get_sim_time
 
 from sim.harness import exchange
-from sim.harness.streams import PERIOD_NS, start
+from sim.harness.clock import PERIOD_NS, start
 
 
 @cocotb.test()
@@ -43,10 +43,12 @@ async def bench(dut: Any) -> None:
     cycles = _cycles_since(begin)
     if not _fault(dut):
         await ClockCycles(dut.clk, plan["drain_cycles"])
-    assert not _fault(dut), f"a rule of a stream was broken, see the log: {_state(dut, plan)}"
+    if _fault(dut):
+        raise AssertionError(f"a rule of a stream was broken, see the log: {_state(dut, plan)}")
     for name, expected in plan["expected"].items():
         count = _count(dut, name)
-        assert expected in (None, count), f"stream {name}: {count} beats came, {expected} expected"
+        if expected not in (None, count):
+            raise AssertionError(f"stream {name}: {count} beats came, {expected} expected")
     exchange.report(
         cycles=cycles,
         samples=samples,

@@ -19,7 +19,8 @@ _TREE = Path(__file__).resolve().parents[2]
 def build_root() -> Path:
     """The folder that everything generated goes into.
 
-    $SKIPSTONE_BUILD, or `build` in the project's tree, or, when installed outside a tree, a folder in the user's cache.
+    $SKIPSTONE_BUILD, or `build` in the project's tree, or, when installed outside a tree, a folder in the
+    user's cache.
     """
     if chosen := os.environ.get("SKIPSTONE_BUILD"):
         return Path(chosen).expanduser().resolve()
@@ -40,8 +41,8 @@ def digest(parts: Iterable[str | bytes]) -> str:
 def cached_folder(key: str, make: Callable[[Path], None]) -> Path:
     """The folder of that key under `build/sim`, made by `make(folder)` if it is not there yet.
 
-    Any number of processes may ask at once: one makes it, the others wait. It appears whole or not at all: it is made
-    under another name and renamed. When `make` raises, nothing stays.
+    Any number of processes may ask at once: one makes it, the others wait. It appears whole or not at all: it
+    is made under another name and renamed. When `make` raises, nothing stays.
 
     Raises
     ------
@@ -55,7 +56,9 @@ def cached_folder(key: str, make: Callable[[Path], None]) -> Path:
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=final.parent))
     except OSError as error:
-        raise SkipstoneError(f"{final.parent}: cannot write the build folder ({error.strerror}); set SKIPSTONE_BUILD") from error
+        raise SkipstoneError(
+            f"{final.parent}: cannot write the build folder ({error.strerror}); set SKIPSTONE_BUILD"
+        ) from error
     try:
         with _locked(final.parent / "locks" / key):
             if not final.is_dir():

@@ -1,7 +1,7 @@
 """What passes between the process that asked for a simulation and the test inside the simulator.
 
-The request is a JSON file that $SKIPSTONE_REQUEST names. A test reads it with `parameters` and `seed`, and answers with
-`report` and `progress`; the asker gets the answers from `runner.run`.
+The request is a JSON file that $SKIPSTONE_REQUEST names. A test reads it with `parameters` and `seed`, and
+answers with `report` and `progress`; the asker gets the answers from `runner.run`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 REQUEST = "SKIPSTONE_REQUEST"
 
@@ -83,7 +81,7 @@ class Request:
 
 def plain(value: Any) -> Any:
     """For `json.dumps(default=)`: numpy scalars and arrays, paths and bytes."""
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, bytes):
         return list(value)
@@ -99,7 +97,7 @@ def request() -> Request:
 
 
 def parameters() -> dict[str, Any]:
-    """In a test: the parameters given to `run`, as JSON gives them back (tuples are lists, keys are strings)."""
+    """In a test: the parameters given to `run`, as JSON gives them back: tuples as lists, keys as strings."""
     return request().parameters
 
 
@@ -112,7 +110,7 @@ _reported: dict[str, Any] = {}
 
 
 def report(**results: Any) -> None:
-    """In a test: results for the caller of `run`. May be called several times; later values replace earlier ones."""
+    """In a test: results for the caller of `run`. Of several calls, later values replace earlier ones."""
     _reported.update(results)
     request().results.write_text(json.dumps(_reported, default=plain))
 

@@ -1,8 +1,10 @@
-"""A compiler launcher (`objcache.py COMPILER ARGUMENTS...`) that compiles Verilator's own library once, not once a model.
+"""A compiler launcher that compiles Verilator's own library once, and not once a model.
 
-Verilator's makefile compiles its run-time library anew in the folder of each model: for a small model that is four fifths
-of the time. Those objects depend on nothing but the command line, so they are kept in the folder $SKIPSTONE_OBJCACHE.
-Every other object is handed to the compiler as it is.
+    python objcache.py COMPILER ARGUMENTS...
+
+Verilator's makefile compiles its run-time library anew in the folder of each model: for a small model that is
+four fifths of the time. Those objects depend on nothing but the command line, so they are kept in the folder
+$SKIPSTONE_OBJCACHE. Every other object is handed to the compiler as it is.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
-"""A stream's payload in its four forms: a Python value, an integer of its bits, bytes, and a line of hex digits.
+"""A stream's payload in its four forms: a Python value, the integer of its bits, bytes, a line of hex digits.
 
-In the Verilog a payload is one vector, whatever its Amaranth shape, and it has lost its sign. `pack` and `unpack` cross
-that border for one value; `to_rows` and `from_rows` carry many at once as an array of bytes, least significant first.
+In the Verilog a payload is one vector, whatever its Amaranth shape, and it has lost its sign. `pack` and
+`unpack` cross that border for one value; `to_rows` and `from_rows` carry many at once as an array of bytes,
+least significant first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def bytes_of(width: int) -> int:
 def pack(shape: Any, value: Any) -> int:
     """The bits of a value, as an unsigned integer.
 
-    A structure is a mapping of its fields, an array a sequence, nested as deep as the shape; fields left out are 0.
+    A structure is a mapping of its fields, an array a sequence, nested as deep as the shape; fields left out
+    are 0.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def pack(shape: Any, value: Any) -> int:
     shape = _resolved(shape)
     if isinstance(shape, data.Layout) and not isinstance(value, int | np.integer):
         return _pack_layout(shape, value)
-    return _fit(Shape.cast(shape), int(value))
+    number = value.value if isinstance(value, enum.Enum) else value
+    return _fit(Shape.cast(shape), int(number))
 
 
 def _resolved(shape: Any) -> Any:
@@ -94,8 +97,9 @@ def to_rows(width: int, beats: Any) -> Rows:
     width
         Bits of the payload.
     beats
-        A uint8 array of shape (beats, bytes a beat), least significant byte first, taken as it is; or an iterable of
-        unsigned integers (an integer array, or Python integers of any size), or of `bytes`, least significant first.
+        A uint8 array of shape (beats, bytes a beat), least significant byte first, taken as it is; or an
+        iterable of unsigned integers (an integer array, or Python integers of any size), or of `bytes`, least
+        significant first.
 
     Raises
     ------
@@ -106,7 +110,10 @@ def to_rows(width: int, beats: Any) -> Rows:
     if isinstance(beats, np.ndarray) and beats.dtype == np.uint8 and beats.ndim == 2:
         rows = beats
     else:
-        packed = [b if isinstance(b, bytes) else int(b).to_bytes(max(size, _bytes_needed(int(b))), "little") for b in beats]
+        packed = [
+            b if isinstance(b, bytes) else int(b).to_bytes(max(size, _bytes_needed(int(b))), "little")
+            for b in beats
+        ]
         if any(len(b) != size for b in packed):
             raise ValueError(f"a beat of a {width}-bit stream must have {size} bytes and fit in {width} bits")
         rows = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), size)

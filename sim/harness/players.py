@@ -74,7 +74,8 @@ class StreamPlayer(wiring.Component):
 
 
 class StreamRecorder(wiring.Component):
-    """Takes a stream, with stalls of its own, and writes its beats to a file; the file and the stalls are plusargs.
+    """Takes a stream, with stalls of its own, and writes its beats to a file; the file and the stalls are
+    plusargs.
 
     Parameters
     ----------

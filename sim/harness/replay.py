@@ -1,6 +1,7 @@
 """Run a failed simulation again: `python -m sim.harness.replay FOLDER [--waves F.fst] [--simulator NAME]`.
 
-The folder is the one that the failure's message names. It holds all that the run depended on, seed and Verilog included.
+The folder is the one that the failure's message names. It holds all that the run depended on, seed and
+Verilog included.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ def replay(folder: Path, *, waves: Path | None = None, simulator: str | None = N
     """
     path = folder / "request.json"
     if not path.is_file():
-        raise SkipstoneError(f"{folder}: no request.json in it; give the folder that the failure's message names")
+        raise SkipstoneError(
+            f"{folder}: no request.json in it; give the folder that the failure's message names"
+        )
     request = replace(Request.load(path), folder=str(folder.resolve()))
     request = replace(request, simulator=simulator or request.simulator)
     try:
         sources = {Path(source).name: Path(source).read_text() for source in request.sources}
     except OSError as error:
-        raise SkipstoneError(f"{error.filename}: the model's Verilog is gone; run the test itself again") from error
+        raise SkipstoneError(
+            f"{error.filename}: the model's Verilog is gone; run the test itself again"
+        ) from error
     model = compile_verilog(
         sources,
         name=request.name,

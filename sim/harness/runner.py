@@ -1,7 +1,7 @@
 """Build a component for a simulator, once; run cocotb tests on it, and say clearly how they failed.
 
-    build(component) --verilog.convert--> Verilog --hash--> build/sim/<hash>: compiled model
-    run(build, "package.test_module", parameters=...) --simulator process--> results, or SimulationFailure
+build(component) --verilog.convert--> Verilog --hash--> build/sim/<hash>: compiled model
+run(build, "package.test_module", parameters=...) --simulator process--> results, or SimulationFailure
 """
 
 from __future__ import annotations
@@ -36,17 +36,25 @@ _VERILATOR_FLAGS = {
     "build": ["-CFLAGS", "-O1"],
     "run": ["-CFLAGS", "-O3"],
 }
+_FST_FLAGS = ["--trace-fst", "-LDFLAGS", "-L."]
 _ICARUS_FLAGS = ["-Wno-timescale"]
+_NOISE = re.compile(r" INFO +(py)?gpi ")
+"""What cocotb says about its own start."""
+_RUN_KEPT_SECONDS = 24 * 3600
+"""For how long the folder of a failed run stays, to be replayed."""
 _KEPT = {".v", ".sv", ".vlt", ".vvp", ".log", ""}
-"""What stays of a compilation: sources, the program (no suffix) and the log. Objects and C++ are 20 times as large."""
+"""What stays of a compilation: sources, the program (no suffix) and the log. Objects and C++ are 20 times as
+large."""
 
 
 class BuildFailure(RuntimeError):
-    """The simulator refused the Verilog; the message quotes its log."""
+    """The simulator could not compile the Verilog; the message quotes its log."""
 
 
 class SimulationFailure(AssertionError):
-    """A test failed, did not run, or the simulator died; the message says which, and the command that runs it again."""
+    """A test failed, did not run, or the simulator died; the message says which, and the command that runs it
+    again.
+    """
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ def build(
     Parameters
     ----------
     component
-        A `wiring.Component`; its members become the ports of module `name`, as `<member>` and `<member>__<part>`.
+        A `wiring.Component`; its members become the ports of module `name`, as `<member>` and
+        `<member>__<part>`.
     name
         Name of the top module: a Verilog identifier.
     simulator
@@ -111,10 +120,14 @@ def build(
     SkipstoneError
         The simulator is not installed.
     BuildFailure
-        The simulator refused the Verilog.
+        The simulator could not compile the Verilog.
+    ValueError
+        The name is not a Verilog identifier.
     """
     toolchain.require(simulator)
     text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    if f"\nmodule {name}(" not in text:
+        raise ValueError(f"module name '{name}' is a Verilog keyword or no identifier: give another")
     ports = None if internals else _ports(text, name)
     return compile_verilog(
         {f"{name}.v": text, **{path.name: path.read_text() for path in verilog_sources}},
@@ -147,8 +160,11 @@ def compile_verilog(
         As for `build`, which also gives what this raises.
     """
     toolchain.require(simulator)
-    flags = _VERILATOR_FLAGS["common"] + _VERILATOR_FLAGS[optimise] if simulator == "verilator" else _ICARUS_FLAGS
-    flags = [*flags, *(["--trace-fst"] if waves and simulator == "verilator" else [])]
+    flags = (
+        _VERILATOR_FLAGS["common"] + _VERILATOR_FLAGS[optimise] if simulator == "verilator" else _ICARUS_FLAGS
+    )
+    if waves and simulator == "verilator":
+        flags = [*flags, *_FST_FLAGS]
     exposed = None if expose is None or simulator == "icarus" else tuple(sorted(expose))
     described = [*toolchain.versions(simulator), name, str(waves), str(exposed), *flags, *TIMESCALE]
     key = digest([*described, *(part for item in sources.items() for part in item)])
@@ -183,6 +199,8 @@ def _compile(
         control = folder / "expose.vlt"
         control.write_text(_control_file(name, expose))
         files.append(VerilatorControlFile(control))
+        if waves:
+            _stand_in_for_compression(folder)
     with toolchain.environment():
         try:
             get_runner(simulator).build(
@@ -195,7 +213,7 @@ def _compile(
                 log_file=log,
             )
         except (RuntimeError, SystemExit) as error:
-            raise BuildFailure(f"{simulator} refused the Verilog of {name}:\n{_tail(log)}") from error
+            raise BuildFailure(f"{simulator} could not compile {name}:\n{_tail(log)}") from error
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -203,18 +221,30 @@ def _compile(
             path.unlink()
 
 
+def _stand_in_for_compression(folder: Path) -> None:
+    """Let Verilator's FST writer be compiled in that folder without the development packages of zlib and
+    lz4.
+    """
+    for header in (Path(__file__).parent / "fst").glob("*.h"):
+        shutil.copy(header, folder)
+    for library in ("libz.a", "liblz4.a"):
+        (folder / library).write_bytes(b"!<arch>\n")  # an empty archive: the headers hold all there is
+
+
 def _control_file(name: str, expose: Sequence[str] | None) -> str:
     """Verilator's list of the signals that it must keep reachable; all others it may optimise away."""
     if expose is None:
         return '`verilator_config\npublic_flat_rw -module "*" -var "*"\n'
-    return "`verilator_config\n" + "".join(f'public_flat_rw -module "{name}" -var "{port}"\n' for port in expose)
+    return "`verilator_config\n" + "".join(
+        f'public_flat_rw -module "{name}" -var "{port}"\n' for port in expose
+    )
 
 
 def _tail(log: Path) -> str:
     """The last lines of a log, the errors of a long one first."""
     if not log.is_file():
         return f"({log} was not written)"
-    lines = log.read_text(errors="replace").splitlines()
+    lines = [line for line in log.read_text(errors="replace").splitlines() if not _NOISE.search(line)]
     errors = [line for line in lines[:-LOG_LINES] if "error" in line.lower()][:5]
     return "\n".join([*errors, *lines[-LOG_LINES:]])
 
@@ -278,6 +308,9 @@ def new_request(
     """A request, saved in a new folder of its own, which is also the simulator's working directory."""
     runs = build_root() / "sim" / "runs"
     runs.mkdir(parents=True, exist_ok=True)
+    for old in runs.iterdir():
+        if time.time() - old.stat().st_mtime > _RUN_KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
     request = Request(
         folder=tempfile.mkdtemp(prefix=f"{build.name}-", dir=runs),
         name=build.name,
@@ -301,7 +334,9 @@ def execute(
     waves: Path | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a saved request on a model; as `run`, which makes the request, and `replay`, which finds one again."""
+    """Run a saved request on a model; as `run`, which makes the request, and `replay`, which finds one
+    again.
+    """
     if waves is not None and not build.waves:
         raise ValueError(f"{build.name} cannot record waves: build it with waves=True")
     for stale in (request.results, request.progress):

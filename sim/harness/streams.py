@@ -1,14 +1,16 @@
 """Streams driven and checked from Python, cycle by cycle, in a cocotb test.
 
-Simple and flexible, for benches of a unit; for long runs use `bench`, which keeps Python out of the cycle. A stream
-`x` of shape S is in the Verilog `x__payload`, `x__valid` and `x__ready`:
+Simple and flexible, for benches of a unit; for long runs use `bench`, which keeps Python out of the cycle. A
+stream `x` of shape S is in the Verilog `x__payload`, `x__valid` and `x__ready`:
 
     source = Source(dut, "x", shape=S, stalls="random", seed=seed)     # the bench drives x
     sink = Sink(dut, "y", shape=T, stalls="bursty", seed=seed)         # the design drives y
+    await clock.start(dut)
     source.send(values)
     got = await sink.receive(len(expected), timeout_cycles=10_000)
 
-Both watch the rules of their stream (`Monitor`); a broken rule fails the test. Start them while reset is asserted.
+Both watch the rules of their stream (`Monitor`); a broken rule fails the test. Start them while reset is
+asserted.
 """
 
 from __future__ import annotations
@@ -18,30 +20,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import ClockCycles, Event, FallingEdge, RisingEdge, SimTimeoutError, Timer, with_timeout
+from cocotb.triggers import Event, RisingEdge, SimTimeoutError, with_timeout
 
+from sim.harness.clock import PERIOD_NS
 from sim.harness.payload import pack, unpack
 from sim.harness.stalls import Stalls, stall_profile, stream_seed
-
-PERIOD_NS = 10
-"""Period of the clock of every bench."""
-
-
-async def start(dut: Any, *, reset_cycles: int = 2) -> None:
-    """Start the clock `clk` and reset the design; returns after reset has fallen, between two rising edges."""
-    has_reset = hasattr(dut, "rst")
-    if has_reset:
-        dut.rst.value = 1
-    dut.clk.value = 0
-    # The first rising edge must not come before reset is known.
-    await Timer(PERIOD_NS, "ns")
-    Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
-    if has_reset:
-        await ClockCycles(dut.clk, reset_cycles)
-        await FallingEdge(dut.clk)
-        dut.rst.value = 0
 
 
 class _Stream:
@@ -69,8 +53,9 @@ class _Stream:
 class Monitor:
     """Watches a stream: collects what passes and raises `AssertionError` when a rule of streams is broken.
 
-    The rules: valid, once raised, stays until ready; the payload does not change while it waits; valid and ready are
-    never unknown after reset, nor is any bit of a valid payload (that last one only shows in a four-state simulator).
+    The rules: valid, once raised, stays until ready; the payload does not change while it waits; valid and
+    ready are never unknown after reset, nor is any bit of a valid payload (that last one only shows in a
+    four-state simulator).
 
     Parameters
     ----------
@@ -101,7 +86,9 @@ class Monitor:
             if waiting is not None:
                 assert valid, f"stream {stream.name}: valid was withdrawn before ready"
                 now = stream.payload.value
-                assert now == waiting, f"stream {stream.name}: payload changed while it waited, {waiting} to {now}"
+                assert now == waiting, (
+                    f"stream {stream.name}: payload changed while it waited, {waiting} to {now}"
+                )
             if not valid:
                 continue
             bits = self._known("payload", stream.payload)
@@ -149,7 +136,11 @@ class Source:
 
     async def drained(self, *, timeout_cycles: int = 100_000) -> None:
         """Wait until the design has taken every beat sent so far; fails the test after that many cycles."""
-        await _within(self._empty.wait(), timeout_cycles, lambda: f"stream {self._stream.name}: {len(self._queue)} beats not taken")
+        await _within(
+            self._empty.wait(),
+            timeout_cycles,
+            lambda: f"stream {self._stream.name}: {len(self._queue)} beats not taken",
+        )
 
     async def _drive(self) -> None:
         stream = self._stream

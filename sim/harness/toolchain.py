@@ -20,7 +20,8 @@ from sim.harness.cache import build_root
 SIMULATORS = ("verilator", "icarus")
 
 _STEERING = ("WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "GPI_USERS")
-"""Variables by which a caller's shell or make would steer cocotb's runner or the compilation behind our back."""
+"""Variables by which a caller's shell or make would steer cocotb's runner or the compilation behind our
+back."""
 
 
 def require(simulator: str) -> None:
@@ -29,7 +30,8 @@ def require(simulator: str) -> None:
     Raises
     ------
     SkipstoneError
-        The simulator is not known, or a program is missing; the message names it and the command that installs it.
+        The simulator is not known, or a program is missing; the message names it and the command that
+        installs it.
     """
     if simulator not in SIMULATORS:
         raise SkipstoneError(f"no simulator named '{simulator}': give one of {', '.join(SIMULATORS)}")
@@ -76,7 +78,10 @@ def versions(simulator: str) -> tuple[str, ...]:
         command = ["verilator", "--version"]
     with environment():
         output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return (output.splitlines()[0] if output else "", f"cocotb {importlib.metadata.version('cocotb')} {place}")
+    return (
+        output.splitlines()[0] if output else "",
+        f"cocotb {importlib.metadata.version('cocotb')} {place}",
+    )
 
 
 def _settings() -> dict[str, str]:
@@ -104,7 +109,8 @@ _saved: dict[str, str | None] = {}
 def environment() -> Iterator[None]:
     """Within it, this process and those it starts find the simulators, and nothing outside steers them.
 
-    cocotb's runner reads `os.environ` itself, so this changes that; threads may be within it at the same time.
+    cocotb's runner reads `os.environ` itself, so this changes that; threads may be within it at the same
+    time.
     """
     global _users
     with _lock:

@@ -36,9 +36,7 @@ class Controller(wiring.Component):
                 "units": In(stream.Signature(WorkUnit(config))),
                 "operations": Out(stream.Signature(PixelOperation(config))),
                 "request": Out(stream.Signature(config.activation_address_bits)),
-                "response": In(
-                    wiring.Signature({"valid": Out(1), "data": Out(activation_word(config))})
-                ),
+                "response": In(wiring.Signature({"valid": Out(1), "data": Out(activation_word(config))})),
             }
         )
 

@@ -135,6 +135,4 @@ class NullHopFrontEnd(wiring.Component):
                             ]
         for index, controller in enumerate(controllers):
             operations = controller.operations
-            m.d.comb += self.issued[index].eq(
-                operations.valid & operations.ready & ~operations.payload.null
-            )
+            m.d.comb += self.issued[index].eq(operations.valid & operations.ready & ~operations.payload.null)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,16 +74,6 @@ class Context:
             )
         return tensor.data
 
-    def options(self, kind: type[Any]) -> Any:
-        """The operator's options, which must be present and of the right kind."""
-        expected = getattr(tflite.BuiltinOptions, kind.__name__)
-        raw = self.operator.options
-        if raw is None or self.operator.options_type != expected:
-            raise NetworkError(f"its {kind.__name__} are missing")
-        options = kind()
-        options.Init(raw.Bytes, raw.Pos)
-        return options
-
     def clamp(self, code: int) -> Pair:
         """Lowest and highest int8 output under a fused activation (CalculateActivationRangeQuantized)."""
         name = _ACTIVATIONS.get(code, f"number {code}")
@@ -115,7 +104,7 @@ def check_static(tensor: RawTensor) -> None:
         )
     if tensor.data is None and (not tensor.shape or tensor.shape[0] != 1):
         raise NetworkError(
-            f"tensor {tensor.name!r} has shape {list(tensor.shape)}; its first dimension, the batch, must be 1"
+            f"tensor {tensor.name!r} has shape {list(tensor.shape)}; its first dimension must be 1, the batch"
         )
 
 

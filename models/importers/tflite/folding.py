@@ -44,7 +44,7 @@ def _shape(operator: RawOperator, inputs: list[RawTensor]) -> npt.NDArray | None
 def _strided_slice(operator: RawOperator, inputs: list[RawTensor]) -> npt.NDArray | None:
     """One-dimensional slices only: what is taken out of a shape."""
     values = [tensor.data for tensor in inputs]
-    if len(values) != 4 or operator.options_type != tflite.BuiltinOptions.StridedSliceOptions:
+    if len(values) != 4:
         return None
     known = [value for value in values if value is not None]
     if (
@@ -53,19 +53,20 @@ def _strided_slice(operator: RawOperator, inputs: list[RawTensor]) -> npt.NDArra
         or any(value.size != 1 for value in known[1:])
     ):
         return None
-    options = tflite.StridedSliceOptions()
-    options.Init(operator.options.Bytes, operator.options.Pos)
-    if options.EllipsisMask() or options.NewAxisMask():
+    options = operator.options(tflite.StridedSliceOptions)
+    if options.integer("EllipsisMask") or options.integer("NewAxisMask"):
         return None
     begin, end, step = (int(value[0]) for value in known[1:])
     if step == 0:
         raise NetworkError("slices with a step of 0")
-    if options.ShrinkAxisMask() & 1:
+    if options.integer("ShrinkAxisMask") & 1:
         if not -known[0].size <= begin < known[0].size:
             raise NetworkError(f"takes entry {begin} of {known[0].size}")
         return np.asarray(known[0][begin])
     return known[0][
-        None if options.BeginMask() & 1 else begin : None if options.EndMask() & 1 else end : step
+        None if options.integer("BeginMask") & 1 else begin : None
+        if options.integer("EndMask") & 1
+        else end : step
     ]
 
 

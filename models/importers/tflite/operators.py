@@ -21,7 +21,7 @@ from models.importers.tflite.context import (
     scaling,
     zero_point_of,
 )
-from models.importers.tflite.reader import RawOperator, RawTensor
+from models.importers.tflite.reader import RawOperator, RawOptions, RawTensor
 from models.importers.tflite.rounding import accumulator_ranges, single_rounding
 from models.layers import Layer, Requantisation
 from models.network import NetworkError
@@ -61,8 +61,8 @@ def _weights(context: Context, axis: int, rank: int) -> npt.NDArray[np.int8]:
         quantisation.axis != axis or quantisation.scale.size != weights.shape[axis]
     ):
         raise NetworkError(
-            f"weights {tensor.name!r} have {quantisation.scale.size} scales on dimension {quantisation.axis}; "
-            f"{weights.shape[axis]} on dimension {axis} are expected"
+            f"weights {tensor.name!r} have {quantisation.scale.size} scales "
+            f"on dimension {quantisation.axis}; {weights.shape[axis]} on dimension {axis} are expected"
         )
     return weights
 
@@ -98,19 +98,22 @@ def _weighted(context: Context, axis: int, rank: int, activation: int) -> dict[s
 
 
 def _window(
-    context: Context, options: Any, kernel: tuple[int, int], dilation: tuple[int, int]
+    context: Context, options: RawOptions, kernel: tuple[int, int], dilation: tuple[int, int]
 ) -> dict[str, Any]:
-    stride = (options.StrideH(), options.StrideW())
+    stride = (options.integer("StrideH"), options.integer("StrideW"))
     shape = context.input(0).shape
-    return {"stride": stride, "padding": explicit_padding(options.Padding(), shape, kernel, stride, dilation)}
+    return {
+        "stride": stride,
+        "padding": explicit_padding(options.integer("Padding"), shape, kernel, stride, dilation),
+    }
 
 
 def _conv_2d(context: Context) -> Layer:
     context.expect(inputs=(2, 3))
-    options = context.options(tflite.Conv2DOptions)
-    fields = _weighted(context, 0, 4, options.FusedActivationFunction())
+    options = context.operator.options(tflite.Conv2DOptions)
+    fields = _weighted(context, 0, 4, options.integer("FusedActivationFunction"))
     _, height, width, per_group = fields["weights"].shape
-    dilation = (options.DilationHFactor(), options.DilationWFactor())
+    dilation = (options.integer("DilationHFactor"), options.integer("DilationWFactor"))
     fields |= _window(context, options, (height, width), dilation)
     # Groups are not stated: they follow from the channels that each filter reads.
     groups = context.input(0).shape[3] // per_group
@@ -119,10 +122,10 @@ def _conv_2d(context: Context) -> Layer:
 
 def _depthwise_conv_2d(context: Context) -> Layer:
     context.expect(inputs=(2, 3))
-    options = context.options(tflite.DepthwiseConv2DOptions)
-    fields = _weighted(context, 3, 4, options.FusedActivationFunction())
+    options = context.operator.options(tflite.DepthwiseConv2DOptions)
+    fields = _weighted(context, 3, 4, options.integer("FusedActivationFunction"))
     _, height, width, outputs = fields["weights"].shape
-    dilation = (options.DilationHFactor(), options.DilationWFactor())
+    dilation = (options.integer("DilationHFactor"), options.integer("DilationWFactor"))
     fields |= _window(context, options, (height, width), dilation)
     # The option is not trusted: old converters leave it out.
     multiplier = outputs // context.input(0).shape[3]
@@ -131,10 +134,10 @@ def _depthwise_conv_2d(context: Context) -> Layer:
 
 def _fully_connected(context: Context) -> Layer:
     context.expect(inputs=(2, 3))
-    options = context.options(tflite.FullyConnectedOptions)
-    if options.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
+    options = context.operator.options(tflite.FullyConnectedOptions)
+    if options.integer("WeightsFormat") != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
         raise NetworkError("shuffled weights are not supported")
-    fields = _weighted(context, 0, 2, options.FusedActivationFunction())
+    fields = _weighted(context, 0, 2, options.integer("FusedActivationFunction"))
 
     def factor(weight_scale: float) -> float:
         return scale_of(context.input(0)) * float(weight_scale) / scale_of(context.output)
@@ -145,7 +148,7 @@ def _fully_connected(context: Context) -> Layer:
         fields["activation"],
         fields["output_zero_point"],
     )
-    return kinds.FullyConnected(**fields, keep_dims=bool(options.KeepNumDims()))
+    return kinds.FullyConnected(**fields, keep_dims=bool(options.integer("KeepNumDims")))
 
 
 def _add(context: Context) -> Layer:
@@ -163,22 +166,24 @@ def _add(context: Context) -> Layer:
         output_scaling=scaling(factor),
         input_zero_points=(zero_point_of(operands[0]), zero_point_of(operands[1])),
         output_zero_point=zero_point_of(output),
-        activation=context.clamp(context.options(tflite.AddOptions).FusedActivationFunction()),
+        activation=context.clamp(
+            context.operator.options(tflite.AddOptions).integer("FusedActivationFunction")
+        ),
     )
 
 
 def _pool(kind: type[kinds.AveragePool2D] | type[kinds.MaxPool2D]) -> Callable[[Context], Layer]:
     def build_pool(context: Context) -> Layer:
         context.expect(inputs=(1,))
-        options = context.options(tflite.Pool2DOptions)
+        options = context.operator.options(tflite.Pool2DOptions)
         source = context.activation_input()
         same_quantisation(context, source)
-        kernel = (options.FilterHeight(), options.FilterWidth())
+        kernel = (options.integer("FilterHeight"), options.integer("FilterWidth"))
         return kind(
             **_common(context, source),
             **_window(context, options, kernel, (1, 1)),
             kernel=kernel,
-            activation=context.clamp(options.FusedActivationFunction()),
+            activation=context.clamp(options.integer("FusedActivationFunction")),
         )
 
     return build_pool
@@ -200,7 +205,7 @@ def _mean(context: Context) -> Layer:
     return kinds.Mean(
         **_common(context, source),
         axes=axes,
-        keep_dims=bool(context.options(tflite.ReducerOptions).KeepDims()),
+        keep_dims=bool(context.operator.options(tflite.ReducerOptions).integer("KeepDims")),
         multiplier=(multiplier << extra) // count,
         shift=shift - extra,
         input_zero_point=zero_point_of(source),
@@ -239,12 +244,12 @@ def _pad(context: Context) -> Layer:
 
 def _concatenation(context: Context) -> Layer:
     context.expect(inputs=range(1, len(context.operator.inputs) + 1))
-    options = context.options(tflite.ConcatenationOptions)
-    if options.FusedActivationFunction() != tflite.ActivationFunctionType.NONE:
+    options = context.operator.options(tflite.ConcatenationOptions)
+    if options.integer("FusedActivationFunction") != tflite.ActivationFunctionType.NONE:
         raise NetworkError("a fused activation is not supported")
     sources = [context.activation_input(position) for position in range(len(context.operator.inputs))]
     same_quantisation(context, *sources)
-    axis = options.Axis()
+    axis = options.integer("Axis")
     return kinds.Concatenation(
         **_common(context, *sources), axis=axis + len(sources[0].shape) if axis < 0 else axis
     )
@@ -253,7 +258,7 @@ def _concatenation(context: Context) -> Layer:
 def _softmax(context: Context) -> Layer:
     context.expect(inputs=(1,))
     source, output = context.activation_input(), context.activation_output()
-    beta = float(context.options(tflite.SoftmaxOptions).Beta())
+    beta = context.operator.options(tflite.SoftmaxOptions).number("Beta")
     if zero_point_of(output) != -128 or abs(scale_of(output) * 256 - 1) > 1e-3:
         raise NetworkError("its output must have scale 1/256 and zero point -128")
     if source.shape[-1] > LARGEST_DEPTH:

@@ -7,7 +7,7 @@ one error.
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -56,6 +56,27 @@ class RawTensor:
 
 
 @dataclass(frozen=True, eq=False)
+class RawOptions:
+    """An operator's options table; a field that the file leaves out has the format's default."""
+
+    table: Any
+
+    def integer(self, field: str) -> int:
+        """A field's value; raises NetworkError if it lies outside the file."""
+        return int(self._get(field))
+
+    def number(self, field: str) -> float:
+        """Likewise, for a field of float32."""
+        return float(self._get(field))
+
+    def _get(self, field: str) -> Any:
+        try:
+            return getattr(self.table, field)()
+        except _DAMAGE:
+            raise NetworkError(f"the file is damaged: option {field} cannot be read") from None
+
+
+@dataclass(frozen=True, eq=False)
 class RawOperator:
     """An operator: indices of its tensors (-1: left out), and its options table, if any."""
 
@@ -63,13 +84,21 @@ class RawOperator:
     op: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options_type: int = 0
-    options: Any = field(default=None, repr=False)
+    options_type: int
+    options_table: Any
 
     @property
     def name(self) -> str:
         """The layer's name."""
         return f"{self.op}_{self.index}"
+
+    def options(self, kind: type[Any]) -> RawOptions:
+        """The options, which must be present and of the right kind: a class of `tflite`."""
+        if self.options_table is None or self.options_type != getattr(tflite.BuiltinOptions, kind.__name__):
+            raise NetworkError(f"its {kind.__name__} are missing")
+        table = kind()
+        table.Init(self.options_table.Bytes, self.options_table.Pos)
+        return RawOptions(table)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,18 +23,18 @@ module stream_checker #(
         held <= payload;
         if (rst === 1'b0 && !fault) begin
             if (waiting && !valid) begin
-                $display("stream %0s: valid was withdrawn before ready, at %0t", ID, $time);
+                $display("stream %0s: valid was withdrawn before ready, at %0d ns", ID, $time);
                 fault <= 1;
             end else if (waiting && payload != held) begin
-                $display("stream %0s: payload changed while it waited, %h to %h, at %0t", ID, held, payload, $time);
+                $display("stream %0s: payload changed while it waited, %h to %h, at %0d ns", ID, held, payload, $time);
                 fault <= 1;
             end
 `ifndef VERILATOR
             if ((valid ^ ready) === 1'bx) begin
-                $display("stream %0s: valid is %b and ready is %b after reset, at %0t", ID, valid, ready, $time);
+                $display("stream %0s: valid is %b and ready is %b after reset, at %0d ns", ID, valid, ready, $time);
                 fault <= 1;
             end else if (valid && ^payload === 1'bx) begin
-                $display("stream %0s: payload has unknown bits, %h, at %0t", ID, payload, $time);
+                $display("stream %0s: payload has unknown bits, %h, at %0d ns", ID, payload, $time);
                 fault <= 1;
             end
 `endif

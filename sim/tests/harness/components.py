@@ -16,7 +16,13 @@ class Fifo(wiring.Component):
     def __init__(self, shape=unsigned(8), *, depth=4, batch=4):
         self._batch = batch
         self._depth = depth
-        self._width = data.Layout.cast(shape).size if isinstance(shape, data.Layout) else unsigned(shape).width if isinstance(shape, int) else shape.width
+        self._width = (
+            data.Layout.cast(shape).size
+            if isinstance(shape, data.Layout)
+            else unsigned(shape).width
+            if isinstance(shape, int)
+            else shape.width
+        )
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -40,7 +46,10 @@ class Fifo(wiring.Component):
         ]
         m.d.sync += self.batch_done.eq(0)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [self.passed.eq(self.passed + 1), self.batch_done.eq((self.passed + 1) % self._batch == 0)]
+            m.d.sync += [
+                self.passed.eq(self.passed + 1),
+                self.batch_done.eq((self.passed + 1) % self._batch == 0),
+            ]
         return m
 
 
@@ -68,13 +77,15 @@ class Narrow(wiring.Component):
 class Broken(wiring.Component):
     """A register stage for streams that has one of these faults, or `None` of them.
 
-    `withdraws` drops valid after a cycle of waiting, `changes` alters a waiting payload, `loses` drops each eighth beat,
-    `stops` takes no beat after the eighth.
+    `withdraws` drops valid after a cycle of waiting, `changes` alters a waiting payload, `loses` drops each
+    eighth beat, `stops` takes no beat after the eighth.
     """
 
     def __init__(self, fault=None, width=8):
         self._fault = fault
-        super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width)), "taken": Out(4)})
+        super().__init__(
+            {"i": In(stream.Signature(width)), "o": Out(stream.Signature(width)), "taken": Out(4)}
+        )
 
     def elaborate(self, platform):
         m = Module()

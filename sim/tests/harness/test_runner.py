@@ -1,11 +1,15 @@
-"""The runner: builds are cached, exactly the tests asked for run, failures say what happened and how to repeat it."""
+"""The runner: builds are cached, exactly the tests asked for run, failures say what happened and how to
+repeat it."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,9 +23,12 @@ from sim.harness.runner import BuildFailure, SimulationFailure, build, compile_v
 from sim.tests.harness.components import Fifo
 
 TESTS = "sim.tests.harness.stream_tests"
+FAILING = "sim.tests.harness.failing_tests"
 BEATS = {"shape": "plain", "stalls": "random", "beats": list(range(20)), "expected": list(range(20))}
 
-pytestmark = pytest.mark.skipif(toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator")))
+pytestmark = pytest.mark.skipif(
+    toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +43,49 @@ def test_the_same_component_is_compiled_once(model):
     assert build(Fifo(), name="fifo", optimise="run").folder != model.folder
 
 
-def _build_in_empty_cache(folder):
-    import os
+def _make_slowly(build_root):
+    """In another process: ask for a folder whose making takes a while; each making leaves a line."""
+    os.environ["SKIPSTONE_BUILD"] = str(build_root)
 
-    os.environ["SKIPSTONE_BUILD"] = str(folder)
-    return str(build(Fifo(), name="fifo").folder)
+    def make(folder):
+        with (build_root / "makings").open("a") as makings:
+            makings.write("made\n")
+        time.sleep(0.3)
+        (folder / "content").write_text("whole")
+
+    return str(cache.cached_folder("thing", make))
 
 
-def test_two_processes_may_build_the_same_at_once(tmp_path):
-    with get_context("spawn").Pool(2) as pool:
-        first, second = pool.map(_build_in_empty_cache, [tmp_path, tmp_path])
-    assert first == second
-    assert (Path(first) / "fifo").is_file()
-    assert [path.name for path in (tmp_path / "sim").glob("fifo-*")] == [Path(first).name]
+def test_processes_that_need_the_same_folder_make_it_once(tmp_path):
+    with get_context("fork").Pool(3) as pool:
+        folders = pool.map(_make_slowly, [tmp_path] * 3)
+    assert folders == [str(tmp_path / "sim" / "thing")] * 3
+    assert (tmp_path / "makings").read_text() == "made\n"
+    assert [path.name for path in (tmp_path / "sim").glob("thing*")] == ["thing"]
+    assert (tmp_path / "sim" / "thing" / "content").read_text() == "whole"
+
+
+def test_runs_may_go_side_by_side_in_threads(model):
+    before = dict(os.environ)
+
+    def one(seed):
+        return run(model, TESTS, testcase="reports_progress", parameters={"steps": 1}, seed=seed)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(one, range(4))) == [{"seed": seed} for seed in range(4)]
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("name", ["fork", "a-b", "1"])
+def test_a_module_name_that_verilog_cannot_have_is_refused(name):
+    with pytest.raises(ValueError, match=f"module name '{name}'"):
+        build(Fifo(), name=name)
+
+
+def test_internals_are_reachable_when_asked():
+    model = build(Fifo(), name="fifo", internals=True)
+    results = run(model, TESTS, testcase="reads_internals", seed=1)
+    assert results == {"width": 8}
 
 
 def test_nothing_stays_of_a_build_that_fails(tmp_path, monkeypatch):
@@ -67,14 +104,18 @@ def test_the_build_folder_must_be_writable(tmp_path, monkeypatch):
 
 def test_results_and_progress_come_back(model):
     lines: list[str] = []
-    results = run(model, TESTS, testcase="reports_progress", parameters={"steps": 3}, seed=7, on_progress=lines.append)
+    results = run(
+        model, TESTS, testcase="reports_progress", parameters={"steps": 3}, seed=7, on_progress=lines.append
+    )
     assert results == {"seed": 7}
     assert lines == ["step 0", "step 1", "step 2"]
 
 
 def test_several_tests_can_be_named(model):
     parameters = {**BEATS, "steps": 0}
-    results = run(model, TESTS, testcase=["passes_all_beats", "reports_progress"], parameters=parameters, seed=1)
+    results = run(
+        model, TESTS, testcase=["passes_all_beats", "reports_progress"], parameters=parameters, seed=1
+    )
     assert results["seed"] == 1
     assert results["got"] == BEATS["expected"]
 
@@ -96,18 +137,20 @@ def test_a_module_that_does_not_exist_is_a_failure(model):
 
 
 def test_one_failing_test_of_a_module_fails_the_run(model):
-    with pytest.raises(SimulationFailure, match="fails: .*as it should"):
-        run(model, TESTS, parameters={**BEATS, "steps": 0}, seed=1)
+    with pytest.raises(SimulationFailure, match=r"fails: .*as it should"):
+        run(model, FAILING, seed=1)
 
 
 def test_a_failure_prints_the_command_that_repeats_it(model):
     with pytest.raises(SimulationFailure, match="seed 5") as failure:
-        run(model, TESTS, testcase="fails", seed=5)
+        run(model, FAILING, testcase="fails", seed=5)
     command = re.search(r"python (-m sim\.harness\.replay (\S+))", str(failure.value))
     assert command is not None
     folder = Path(command[2])
     assert Request.load(folder / "request.json").seed == 5
-    outcome = subprocess.run([sys.executable, *command[1].split()], capture_output=True, text=True, check=False)
+    outcome = subprocess.run(
+        [sys.executable, *command[1].split()], capture_output=True, text=True, check=False
+    )
     assert outcome.returncode == 1
     assert "as it should" in outcome.stderr
     shutil.rmtree(folder)
@@ -139,8 +182,6 @@ def test_a_missing_or_unknown_simulator_is_one_clear_line(monkeypatch):
 
 
 def test_the_callers_environment_neither_steers_nor_changes(model, monkeypatch):
-    import os
-
     monkeypatch.setenv("WAVES", "out.fst")
     monkeypatch.setenv("COCOTB_TEST_FILTER", "nothing")
     monkeypatch.setenv("MAKEFLAGS", "n")

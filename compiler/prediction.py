@@ -1,0 +1,100 @@
+"""Predicted cycles of a run of layers: passes one after another, weights that stream in behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy.typing as npt
+
+from compiler.cycles import PassSimulation, row_cycles, unit_costs
+from compiler.mapping import ceil_div
+from compiler.program import LayerProgram
+from hw.config import PARAMETER_PLANES, CoreConfig
+
+DONE_LATENCY = 2
+"""From the end of a pass to the state in which the next one may begin."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted `cycles` from start to done, and `operations` that enter the array (as `LayerReport` counts them)."""
+
+    cycles: int
+    operations: int
+
+
+@dataclass
+class _WeightStream:
+    """When the weights of each pass are in memory: one beat a cycle, two passes held, one ring for both."""
+
+    config: CoreConfig
+    end: int = 0
+    words: list[int] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+
+    def load(self, earliest: int, words: int, blocks: int) -> int:
+        """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading."""
+        planes = PARAMETER_PLANES * self.config.post_beats
+        beats = blocks * (planes + words)
+        begin = max(self.end, earliest)
+        if len(self.words) >= 2:
+            begin = max(begin, self.released[-2])
+        self.end = begin + beats
+        if self.words:
+            room = self.config.weight_depth - self.words[-1]
+            if words > room:
+                self.end = max(self.end, self.released[-1] + beats - planes - room)
+        self.words.append(words)
+        return self.end
+
+
+def predict_run(
+    layers: Sequence[tuple[LayerProgram, npt.NDArray, npt.NDArray]], config: CoreConfig
+) -> list[Prediction]:
+    """Cycles and operations of layers that run one after another on one core, all streams always ready.
+
+    Args:
+        layers: for each its program and its input and output tensor for batch 1 (their zeros decide).
+    """
+    weights = _WeightStream(config)
+    predictions = []
+    start = 0
+    taken = 0
+    for program, tensor, output in layers:
+        accepted = max(taken, weights.end)
+        start = max(start, accepted) + 1
+        done, operations = _run_layer(program, tensor, output, start, accepted, weights)
+        predictions.append(Prediction(done - start, operations))
+        taken, start = start, done
+    return predictions
+
+
+def _run_layer(
+    program: LayerProgram,
+    tensor: npt.NDArray,
+    output: npt.NDArray,
+    start: int,
+    accepted: int,
+    weights: _WeightStream,
+) -> tuple[int, int]:
+    """When a layer is done that starts at `start`, and its operations. Its weights may come from `accepted` on."""
+    conv, mapping, config = program.conv, program.mapping, program.config
+    stored, outputs = program.stored_input(tensor), program.stored_output(output)
+    costs = unit_costs(conv, mapping, stored)
+    load = row_cycles(stored, config, program.sparse_input)
+    words = conv.kernel[0] * conv.kernel[1] * conv.channels
+    leaving = program.received_channels()
+    now = start
+    for index in range(mapping.passes):
+        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
+        now = max(now, weights.load(accepted, words, blocks))
+        store = None
+        if index == mapping.passes - 1 or not mapping.merged:
+            channels = leaving[0] if mapping.merged else leaving[index]
+            store = row_cycles(outputs[:, :, channels], config, program.sparse_output)
+        collect = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
+        simulation = PassSimulation(conv, mapping, config, costs, load, collect, store)
+        now = simulation.run(now, loads=index == 0 or not mapping.resident) + DONE_LATENCY
+        weights.released.append(now)
+    return now, int(costs.operations.sum()) * mapping.passes

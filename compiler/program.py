@@ -1,0 +1,133 @@
+"""The program of a layer: everything that travels to a core to run it, and how its answer is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.convolution import Convolution
+from compiler.descriptor import describe, pack
+from compiler.errors import CompilerError
+from compiler.mapping import Mapping, ceil_div, mappings
+from compiler.weights import Beats, weight_beats
+from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
+
+TYPICAL_DENSITY = 0.5
+"""Share of non-zero activations that a mapping is chosen for; no input is known then."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerProgram:
+    """A layer, mapped onto a core.
+
+    Attributes:
+        conv: what runs; mapping: how; config: on what.
+        sparse_input, sparse_output: feature maps travel as SM/NZVL, or dense.
+    """
+
+    conv: Convolution
+    mapping: Mapping
+    config: CoreConfig
+    sparse_input: bool = True
+    sparse_output: bool = True
+
+    @cached_property
+    def descriptor(self) -> int:
+        """The bits of the `LayerDescriptor`."""
+        fields = describe(
+            self.conv,
+            self.mapping,
+            self.config,
+            sparse_input=self.sparse_input,
+            sparse_output=self.sparse_output,
+        )
+        return pack(fields, self.config, self.conv.name)
+
+    @cached_property
+    def weights(self) -> Beats:
+        """The beats of the weight stream."""
+        return weight_beats(self.conv, self.mapping, self.config)
+
+    def stored_input(self, tensor: npt.NDArray) -> npt.NDArray:
+        """The rows that are sent, as stored activations [rows, columns, channels], of the input tensor for batch 1."""
+        rows = tensor.reshape(*self.conv.size, self.conv.channels)[self.mapping.geometry.rows]
+        return to_stored(rows, self.conv.input_zero_point, self.config)
+
+    def stored_output(self, tensor: npt.NDArray) -> npt.NDArray:
+        """The output tensor for batch 1 as stored activations [rows, columns, maps]."""
+        shaped = tensor.reshape(*self.conv.output_size, self.conv.maps)
+        return to_stored(shaped, self.conv.output_zero_point, self.config)
+
+    def sent_maps(self, stored: npt.NDArray) -> list[npt.NDArray]:
+        """The feature maps [rows, columns, channels] that go in, one after another, for the stored input."""
+        return [stored] * self.mapping.loads
+
+    def received_channels(self) -> list[slice]:
+        """The output channels of each feature map that comes out, one after another."""
+        if self.mapping.merged:
+            return [slice(0, self.conv.maps)]
+        size = self.mapping.pass_maps
+        return [slice(i * size, min((i + 1) * size, self.conv.maps)) for i in range(self.mapping.passes)]
+
+    def multiplies(self, operations: int) -> int:
+        """Useful multiplications of so many operations: one for each map that an activation is multiplied for."""
+        return operations * self.conv.maps // self.mapping.passes
+
+
+def to_stored(values: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
+    """Quantised values as stored activations: (q - z) modulo 2**activation_bits."""
+    dtype = {8: np.uint8, 16: np.uint16}[config.activation_bits]
+    return (values.astype(np.int32) - zero_point).astype(dtype)
+
+
+def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
+    """The quantised values of stored activations."""
+    dtype = {8: np.int8, 16: np.int16}[config.activation_bits]
+    return (stored.astype(np.int32) + zero_point).astype(dtype)
+
+
+def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+    """Cycles of a mapping for an input of typical density: the slowest of computing, loading, collecting, and weights."""
+    rows, columns = conv.output_size
+    units = rows * columns
+    unit = conv.kernel[0] * conv.kernel[1] * conv.channels * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
+    computing = mapping.passes * unit * ceil_div(units, mapping.space_groups)
+    loading = mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
+    collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
+    blocks = ceil_div(conv.maps, config.lanes)
+    words = conv.kernel[0] * conv.kernel[1] * conv.channels
+    weights = blocks * (words + PARAMETER_PLANES * config.post_beats)
+    # What waits for the others at both ends: rows to begin with, a unit's result at the end.
+    ends = (mapping.geometry.reach + 1) * conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS) + unit
+    return max(computing, loading, collecting, weights) + mapping.passes * ends
+
+
+def compile_layer(
+    conv: Convolution,
+    config: CoreConfig,
+    *,
+    channel_groups: int | None = None,
+    sparse_input: bool = True,
+    sparse_output: bool = True,
+) -> LayerProgram:
+    """Map a layer onto a core, in the fewest estimated cycles.
+
+    Args:
+        channel_groups: take this split instead of the best one.
+
+    Raises:
+        CompilerError: the configuration cannot hold the layer, or not with this split.
+    """
+    found = mappings(conv, config)
+    if channel_groups is not None:
+        found = [mapping for mapping in found if mapping.channel_groups == channel_groups]
+        if not found:
+            raise CompilerError(
+                f"layer {conv.name}: {channel_groups} channel groups are no divisor of the {config.groups} groups, "
+                "or the rows do not fit then"
+            )
+    mapping = min(found, key=lambda candidate: _estimate(conv, candidate, config))
+    return LayerProgram(conv, mapping, config, sparse_input, sparse_output)

@@ -1,0 +1,100 @@
+"""The decoder of the feature-map stream: packets, sparse or dense, to activation words."""
+
+from __future__ import annotations
+
+from amaranth import Const, Mux, Signal
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.stream.bits import count_ones
+from hw.stream.expander import Expander
+from hw.stream.layouts import DecodedWord, FeatureBeat, Segment, map_units
+from hw.stream.slicer import Slicer
+from hw.stream.unit_window import UnitWindow
+
+
+class SparseDecoder(wiring.Component):
+    """Packets of the feature-map stream to activation words, each pixel in words of its own.
+
+    ::
+
+        segments --> slicer --slices--+--> map bits --nonzero--> expander --> words
+                                      |       |                     ^
+        beats -----> unit window -----+-------+------- columns -----+
+
+    A beat of `words` carries min(`codec_elements`, elements left in the activation word, in the pixel and, in
+    sparse form, in the group of 16). The beat that completes a word also enables the rest of the word, as
+    zeros.
+
+    Cycles: one for each beat of `words`, as long as input comes and `words` is ready, within a packet and
+    from one to the next. More than that take only the slices whose units end in another beat than they may:
+    one cycle for each further beat of the input (or row of `row_units`, if that is more) that a slice both
+    starts before and ends behind, at most one for all but the packet's last slice, and one for each beat that
+    the packet's last slice goes on to. Latency from a beat that completes what a slice needs to the word:
+    `LATENCY`. A slice may need all that could be needed: a map and `codec_elements` units, or the packet's
+    last beat.
+
+    Ports
+    -----
+    segments : In(stream), Segment
+        One for each packet.
+    beats : In(stream), FeatureBeat
+        The packets. Those of the next packet may wait there already. No combinational path leads to `ready`.
+    words : Out(stream), DecodedWord
+    error : Out(1)
+        A packet was shorter or longer than its segment. Set until reset; nothing more is consumed, and
+        `words` ends after what was on its way.
+    """
+
+    LATENCY = 7
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "segments": In(stream.Signature(Segment(config))),
+                "beats": In(stream.Signature(FeatureBeat(config))),
+                "words": Out(stream.Signature(DecodedWord(config))),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.slicer = slicer = Slicer(self.config)
+        m.submodules.window = window = UnitWindow(self.config)
+        m.submodules.expander = expander = Expander(self.config)
+        connect(m, producer=flipped(self.segments), consumer=slicer.segments)
+        connect(m, producer=flipped(self.beats), consumer=window.beats)
+        connect(m, producer=expander.words, consumer=flipped(self.words))
+
+        piece = slicer.slices.payload
+        packed = expander.slices.payload
+        remaining = Signal(WORD_ELEMENTS)  # the map of the group under way, from its next element on
+        group_map = Mux(piece.group_first, window.map, remaining)
+        step = Signal()
+        m.d.comb += [
+            expander.slices.valid.eq(slicer.slices.valid & window.filled),
+            step.eq(expander.slices.valid & expander.slices.ready),
+            slicer.slices.ready.eq(window.filled & expander.slices.ready),
+            packed.nonzero.eq((group_map | (~piece.sparse).replicate(WORD_ELEMENTS)) & piece.mask),
+            packed.columns.eq(window.columns),
+            packed.offset.eq(window.offset),
+            packed.start.eq(piece.start),
+            packed.end.eq(piece.end),
+            packed.word_last.eq(piece.word_last),
+            packed.last.eq(piece.last),
+            window.skip_map.eq(piece.group_first),
+            window.take.eq(step),
+            window.taken.eq(
+                count_ones(list(packed.nonzero)) + Mux(piece.group_first, Const(map_units(self.config)), 0)
+            ),
+            window.close.eq(piece.last),
+            self.error.eq(window.error),
+        ]
+        with m.If(step):
+            # A count of 16 reads as 0 here, and ends the group: what remains of its map is not looked at.
+            m.d.sync += remaining.eq(group_map >> (1 if self.config.codec_elements == 1 else piece.count))
+        return m

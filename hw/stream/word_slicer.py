@@ -1,0 +1,100 @@
+"""The word slicer: activation words to the slices in which the encoder works."""
+
+from __future__ import annotations
+
+from amaranth import Const, Mux, Signal
+from amaranth.hdl import Module, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.stream.bits import below, least
+from hw.stream.layouts import PlainWord, unit_array
+from hw.stream.slicer import POSITION_BITS
+
+
+class PlainSlice(data.StructLayout):
+    """Up to `codec_elements` elements of one group and one activation word.
+
+    `elements`, of which those in `mask`, neighbours, belong to the slice; `group_first`, `group_last`: it begins, ends a
+    group; `turn`: place in the group of element 0, modulo 16; `last`, `sparse`: of the packet.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "elements": unit_array(config, config.codec_elements),
+                "mask": config.codec_elements,
+                "group_first": 1,
+                "group_last": 1,
+                "turn": POSITION_BITS,
+                "last": 1,
+                "sparse": 1,
+            }
+        )
+
+
+class WordSlicer(wiring.Component):
+    """Cuts activation words into slices. Latency 1, one slice a cycle; a word waits at the input meanwhile.
+
+    A slice has as many elements as possible: those of the word up to the next multiple of `codec_elements`, but in
+    sparse form no more than the group has room for. In dense form there are no groups.
+
+    Ports: `words` In: `PlainWord`; `slices` Out: `PlainSlice`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "words": In(stream.Signature(PlainWord(config))),
+                "slices": Out(stream.Signature(PlainSlice(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word, piece = self.words.payload, self.slices.payload
+        elements = self.config.codec_elements
+        place, group_place = Signal(POSITION_BITS), Signal(POSITION_BITS)
+        lane = Signal(ceil_log2(elements))  # of the slice's first element
+        m.d.comb += lane.eq(place)
+        count = self._count(m, place, lane, group_place)
+        end, group_end = Signal(POSITION_BITS + 1), Signal(POSITION_BITS + 1)
+        step, word_last, packet_last = Signal(), Signal(), Signal()
+        m.d.comb += [
+            end.eq(place + count),
+            group_end.eq(Mux(word.sparse, group_place + count, 0)),
+            step.eq(self.words.valid & (~self.slices.valid | self.slices.ready)),
+            word_last.eq(end == word.count),
+            packet_last.eq(word_last & word.last),
+            self.words.ready.eq(step & word_last),
+        ]
+        with m.If(self.slices.ready):
+            m.d.sync += self.slices.valid.eq(0)
+        with m.If(step):
+            chunk = word.data.as_value().word_select(place[len(lane) :], len(piece.elements.as_value()))
+            m.d.sync += [
+                self.slices.valid.eq(1),
+                piece.elements.eq(chunk),
+                piece.mask.eq(below(lane + count, elements) & ~below(lane, elements)),
+                piece.group_first.eq(word.sparse & (group_place == 0)),
+                piece.group_last.eq(word.sparse & (group_end[-1] | packet_last)),
+                piece.turn.eq(group_place - lane),
+                piece.last.eq(packet_last),
+                piece.sparse.eq(word.sparse),
+                place.eq(Mux(word_last, 0, end)),
+                group_place.eq(Mux(packet_last, 0, group_end)),
+            ]
+        return m
+
+    def _count(self, m: Module, place: Value, lane: Value, group_place: Value) -> Value:
+        """Elements of the next slice."""
+        elements = self.config.codec_elements
+        if elements == 1:
+            return Const(1, 1)
+        count = Signal(range(elements + 1))
+        in_word = (self.words.payload.count - place)[: POSITION_BITS + 1]
+        m.d.comb += count.eq(least(elements - lane, in_word, WORD_ELEMENTS - group_place))
+        return count

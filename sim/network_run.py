@@ -1,0 +1,133 @@
+"""Runs a network's layers in RTL, each fed with the true previous tensor, and sums up what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from compiler.convolution import convolutions
+from compiler.program import compile_layer
+from hw.config import CoreConfig
+from models import golden
+from models.errors import SkipstoneError
+from models.network import Network
+from sim.core_run import LayerRun, build_core, run_layers
+from sim.streams import LayerJob
+
+DATAFLOW = "nullhop"
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """The layers of a network that ran on a core, in order."""
+
+    network: Network
+    config: CoreConfig
+    seed: int
+    layers: Sequence[LayerRun]
+
+    @property
+    def equal(self) -> bool:
+        """Every output byte is right."""
+        return all(layer.mismatch is None for layer in self.layers)
+
+    def utilisation(self, multiplies: int, cycles: int) -> float:
+        """Useful multiplications per multiplier and cycle."""
+        return multiplies / (cycles * self.config.groups * self.config.lanes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One record a layer, for tables and JSON."""
+        return [
+            {
+                "name": run.job.program.conv.name,
+                "op": run.job.program.conv.op,
+                "dataflow": DATAFLOW,
+                "cycles": run.cycles,
+                "predicted_cycles": run.prediction.cycles,
+                "macs": run.job.program.conv.macs,
+                "multiplies": run.multiplies,
+                "utilisation": self.utilisation(run.multiplies, run.cycles),
+                "equal": run.mismatch is None,
+            }
+            for run in self.layers
+        ]
+
+    def total(self) -> dict[str, Any]:
+        """The sums over all layers."""
+        rows = self.rows()
+        sums = {
+            key: sum(row[key] for row in rows) for key in ("cycles", "predicted_cycles", "macs", "multiplies")
+        }
+        return {
+            **sums,
+            "utilisation": self.utilisation(sums["multiplies"], sums["cycles"]),
+            "equal": self.equal,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole run, for machines."""
+        return {
+            "network": self.network.name,
+            "seed": self.seed,
+            "groups": self.config.groups,
+            "lanes": self.config.lanes,
+            "layers": self.rows(),
+            "total": self.total(),
+        }
+
+
+def make_jobs(
+    network: Network, values: npt.NDArray, config: CoreConfig, *, layer: str | None = None
+) -> list[LayerJob]:
+    """Compile the layers that the array runs and give each its true input and output, from the golden model.
+
+    Raises:
+        SkipstoneError: no such layer, a layer that the array does not run, or one that the configuration cannot hold.
+    """
+    found = convolutions(network)
+    if layer is not None:
+        name = network.layer(layer).name
+        if name not in found:
+            raise SkipstoneError(
+                f"layer {name} of {network.name} does not run on the array yet; these do: {', '.join(found)}"
+            )
+        found = {name: found[name]}
+    if not found:
+        raise SkipstoneError(
+            f"{network.name} has no layer that runs on the array: it takes conv_2d and fully_connected"
+        )
+    programs = [compile_layer(convolution, config) for convolution in found.values()]
+    tensors = golden.run(network, values)
+    return [
+        LayerJob(program, tensors[program.conv.input][0], tensors[program.conv.output][0])
+        for program in programs
+    ]
+
+
+def run_network(
+    network: Network,
+    jobs: Sequence[LayerJob],
+    config: CoreConfig,
+    *,
+    simulator: str = "verilator",
+    seed: int = 0,
+    stalls: str = "none",
+    waves: Path | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_layer: Callable[[int], None] | None = None,
+) -> NetworkRun:
+    """Build the core and run the layers.
+
+    Args:
+        on_stage: called with the name of what begins.
+        on_layer: called with the number of layers done.
+    """
+    on_stage("building the simulation")
+    model = build_core(config, simulator=simulator, waves=waves is not None)
+    on_stage("simulating")
+    layers = run_layers(model, jobs, config, seed=seed, stalls=stalls, waves=waves, on_layer=on_layer)
+    return NetworkRun(network, config, seed, layers)

@@ -1,0 +1,188 @@
+"""Random layers with golden results: what the property tests and the sweeps run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.convolution import Convolution, convolutions
+from models import golden
+from models.golden.fixed_point import quantise_multiplier
+from models.layers import Rounding, window_output
+from models.network import (
+    Conv2D,
+    FullyConnected,
+    Layer,
+    MaxPool2D,
+    Network,
+    Quantisation,
+    Requantisation,
+    Tensor,
+)
+
+INPUT, CONVOLVED, POOLED = "input", "convolved", "pooled"
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What a random layer looks like; its values are drawn.
+
+    Attributes:
+        size: height and width of the input; channels, maps: input and output channels.
+        kernel, stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
+        pool: side of a non-overlapping max-pooling window behind it, 1 without.
+        density: share of non-zero activations.
+        fully_connected: the layer is one, `size` (1, rows).
+    """
+
+    size: tuple[int, int]
+    channels: int
+    maps: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    pool: int = 1
+    density: float = 0.5
+    fully_connected: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class RandomLayer:
+    """A layer with an input and its golden output (both for batch 1)."""
+
+    shape: LayerShape
+    conv: Convolution
+    input: npt.NDArray[np.int8]
+    output: npt.NDArray[np.int8]
+
+
+def _requantisation(rng: np.random.Generator, maps: int, depth: int) -> Requantisation:
+    """Scales that spread the sums of `depth` products over the int8 range, some of them too large."""
+    scales = rng.uniform(0.2, 2.0, maps) / (40.0 * np.sqrt(depth))
+    pairs = [quantise_multiplier(float(scale)) for scale in scales]
+    return Requantisation(
+        np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int32)
+    )
+
+
+def _weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
+    return rng.integers(-127, 128, shape, dtype=np.int8)
+
+
+def _input(rng: np.random.Generator, shape: LayerShape, zero_point: int) -> npt.NDArray[np.int8]:
+    dense = rng.integers(-128, 128, (1, *shape.size, shape.channels), dtype=np.int8)
+    return np.where(rng.random(dense.shape) < shape.density, dense, np.int8(zero_point))
+
+
+def _activation(tensor: str, shape: tuple[int, ...], zero_point: int) -> Tensor:
+    return Tensor(tensor, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, zero_point))
+
+
+def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
+    """Draw weights, scales and input of a layer and compute its golden output."""
+    rng = np.random.default_rng(seed)
+    input_zero, output_zero = (int(rng.choice([-128, 127, int(rng.integers(-128, 128))])) for _ in range(2))
+    depth = shape.channels * shape.kernel[0] * shape.kernel[1]
+    low = output_zero if rng.random() < 0.5 else -128
+    common = {
+        "inputs": (INPUT,),
+        "output": CONVOLVED,
+        "bias": rng.integers(-2000, 2000, shape.maps, dtype=np.int32),
+        "input_zero_point": input_zero,
+        "output_zero_point": output_zero,
+        "activation": (low, 127),
+    }
+    requantisation = _requantisation(rng, shape.maps, depth)
+    layer: Layer
+    values = _input(rng, shape, input_zero)
+    if shape.fully_connected:
+        layer = FullyConnected(
+            name="fully_connected_0",
+            weights=_weights(rng, shape.maps, shape.channels),
+            requantisation=Requantisation(requantisation.multiplier, requantisation.shift, Rounding.SINGLE),
+            **common,
+        )
+        values = values.reshape(shape.size[1], shape.channels)[np.newaxis]
+        convolved: tuple[int, ...] = layer.infer_shape(values.shape)
+    else:
+        layer = Conv2D(
+            name="conv_2d_0",
+            weights=_weights(rng, shape.maps, *shape.kernel, shape.channels),
+            requantisation=requantisation,
+            stride=shape.stride,
+            dilation=shape.dilation,
+            padding=shape.padding,
+            **common,
+        )
+        convolved = layer.infer_shape(values.shape)
+    layers = [layer]
+    tensors = [_activation(INPUT, values.shape, input_zero), _activation(CONVOLVED, convolved, output_zero)]
+    if shape.pool > 1:
+        window = (shape.pool, shape.pool)
+        pooling = MaxPool2D(
+            name="max_pool_2d_1",
+            inputs=(CONVOLVED,),
+            output=POOLED,
+            kernel=window,
+            stride=window,
+            padding=((0, 0), (0, 0)),
+            activation=(-128, 127),
+        )
+        layers.append(pooling)
+        tensors.append(_activation(POOLED, pooling.infer_shape(convolved), output_zero))
+    network = Network("random", {t.name: t for t in tensors}, tuple(layers), (INPUT,), (layers[-1].output,))
+    (conv,) = convolutions(network).values()
+    result = golden.run(network, values)
+    return RandomLayer(shape, conv, values[0], result[conv.output][0])
+
+
+def random_shape(rng: np.random.Generator, *, largest: int = 12) -> LayerShape:
+    """A layer of any kind the array runs, small enough to simulate in a moment; odd sizes and extremes are frequent."""
+    if rng.random() < 0.1:
+        return LayerShape(
+            (1, 1),
+            int(rng.integers(1, 200)),
+            int(rng.integers(1, 60)),
+            density=_density(rng),
+            fully_connected=True,
+        )
+    while True:
+        kernel = (int(rng.integers(1, 8)), int(rng.integers(1, 8))) if rng.random() < 0.5 else (3, 3)
+        shape = LayerShape(
+            size=(int(rng.integers(1, largest + 1)), int(rng.integers(1, largest + 1))),
+            channels=int(rng.choice([1, 2, 3, 8, 15, 16, 17, 32, 33])),
+            maps=int(rng.choice([1, 2, 3, 7, 16, 17, 32, 40])),
+            kernel=kernel,
+            stride=(int(rng.integers(1, 5)), int(rng.integers(1, 5))) if rng.random() < 0.5 else (1, 1),
+            dilation=(int(rng.integers(1, 4)), int(rng.integers(1, 4))) if rng.random() < 0.2 else (1, 1),
+            padding=(
+                (int(rng.integers(0, kernel[0])), int(rng.integers(0, kernel[0]))),
+                (int(rng.integers(0, kernel[1])), int(rng.integers(0, kernel[1]))),
+            ),
+            pool=int(rng.choice([1, 1, 1, 2, 3])),
+            density=_density(rng),
+        )
+        if _fits(shape):
+            return shape
+
+
+def _density(rng: np.random.Generator) -> float:
+    return float(rng.choice([0.0, 0.05, 0.3, 0.5, 0.9, 1.0]))
+
+
+def _fits(shape: LayerShape) -> bool:
+    """Whether at least one window of the convolution and of the pooling lies in the input."""
+    for axis in range(2):
+        out = window_output(
+            shape.size[axis],
+            shape.kernel[axis],
+            shape.stride[axis],
+            shape.dilation[axis],
+            shape.padding[axis],
+        )
+        if out < shape.pool:
+            return False
+    return shape.channels * shape.kernel[0] * shape.kernel[1] <= 1024

@@ -18,13 +18,13 @@ from models.inputs import read_input
 
 
 def golden(
-    network: Annotated[str, typer.Argument(help="a network of the zoo, or a .tflite file")],
+    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite file.")],
     input: Annotated[
         Path | None,
-        typer.Option(help="a .npy, .png or .jpg file; without it, a sample that ships or random values"),
+        typer.Option(help="A .npy, .png or .jpg file; without it, a sample that ships, or random."),
     ] = None,
-    output: Annotated[Path, typer.Option(help="the .npz file to write")] = Path("golden.npz"),
-    seed: Annotated[int, typer.Option(help="picks the sample, or draws the random input")] = 0,
+    output: Annotated[Path, typer.Option(help="The .npz file to write.")] = Path("golden.npz"),
+    seed: Annotated[int, typer.Option(help="Picks the sample, or draws the random input.")] = 0,
 ) -> None:
     """Run NETWORK on one or more inputs and write every tensor, keyed by its name in the file."""
     if output.suffix != ".npz":

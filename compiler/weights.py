@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from amaranth.lib import data
 
 from compiler.convolution import Convolution
 from compiler.mapping import Mapping
@@ -16,7 +17,7 @@ Beats = npt.NDArray[np.uint8]
 
 def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
     """Parameters of `maps` (-1: a lane without a map) as bytes: uint8[len(maps), PARAMETER_PLANES]."""
-    layout = MapParameters()
+    layout = data.Layout.cast(MapParameters)
     packed = np.zeros((len(maps), PARAMETER_PLANES), np.uint8)
     for lane, index in enumerate(maps):
         if index < 0:

@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from models.golden.windows import surround, windows
-from models.layers import Conv2D, DepthwiseConv2D, FullyConnected, Layer, Pair, Pool2D, weights_of
+from models.layers import (
+    Conv2D,
+    Convolution,
+    DepthwiseConv2D,
+    FullyConnected,
+    Layer,
+    Pair,
+    Pool2D,
+    WeightedLayer,
+)
 from models.network import Network, Shape
 
 
@@ -59,7 +68,7 @@ def gather(network: Network, tensors: Mapping[str, npt.NDArray] | None = None) -
 def _layer_statistics(
     network: Network, layer: Layer, tensors: Mapping[str, npt.NDArray] | None
 ) -> LayerStatistics:
-    weights = weights_of(layer)
+    weights = layer.weights if isinstance(layer, WeightedLayer) else None
     non_zero = None if tensors is None else _non_zero(network, layer, tensors)
     macs = layer.macs(network)
     skippable = None
@@ -70,8 +79,8 @@ def _layer_statistics(
         op=layer.op,
         input_shape=network.tensors[layer.inputs[0]].shape,
         output_shape=network.tensors[layer.output].shape,
-        kernel=layer.kernel if isinstance(layer, Conv2D | DepthwiseConv2D | Pool2D) else None,
-        stride=layer.stride if isinstance(layer, Conv2D | DepthwiseConv2D | Pool2D) else None,
+        kernel=layer.kernel if isinstance(layer, Convolution | Pool2D) else None,
+        stride=layer.stride if isinstance(layer, Convolution | Pool2D) else None,
         macs=macs,
         parameters=layer.parameters,
         zero_weights=None if weights is None else float((weights == 0).mean()),
@@ -111,7 +120,7 @@ def _(layer: DepthwiseConv2D, non_zero: npt.NDArray[np.bool_]) -> int:
     return _window_count(layer, non_zero) * layer.depth_multiplier
 
 
-def _window_count(layer: Conv2D | DepthwiseConv2D, non_zero: npt.NDArray[np.bool_]) -> int:
+def _window_count(layer: Convolution, non_zero: npt.NDArray[np.bool_]) -> int:
     """Non-zero elements of all windows together."""
     padded = surround(non_zero.view(np.int8), layer.padding, np.int8)
     patches = windows(padded, layer.kernel, layer.stride, layer.dilation)

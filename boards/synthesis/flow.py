@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -82,8 +83,17 @@ def place_and_route(target: Target, folder: Path, frequency: float) -> Path:
     arguments = [*target.device, "--json", f"{TOP}.json", "--report", report.name, "--seed", SEED]
     status = run_tool(target.placer, [*arguments, "--freq", f"{frequency:g}"], folder, log.name)
     if status and not (report.exists() and "Max frequency" in first_error(log)):
-        raise CircuitError(f"{target.name}: nextpnr: {first_error(log)} (see {log})")
+        raise CircuitError(f"{target.name}: {excess(log) or f'nextpnr: {first_error(log)}'} (see {log})")
     return report
+
+
+def excess(log: Path) -> str:
+    """What nextpnr's log says is used beyond what the part has; empty if nothing is."""
+    lines = re.findall(
+        r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", log.read_text(errors="replace"), re.MULTILINE
+    )
+    faults = [f"{used} {site} used of {most}" for site, used, most in lines if int(used) > int(most)]
+    return f"it does not fit: {'; '.join(faults)}" if faults else ""
 
 
 def build(

@@ -30,9 +30,10 @@ class Demand:
 
     @classmethod
     def of(cls, config: CoreConfig) -> Demand:
-        """A multiplier a lane, the activation memory and the weight memories."""
+        """The multipliers of the array and of the post-processor; the activation and the weight memories."""
+        multipliers = config.groups * config.lanes + config.post_lanes * config.post_dsps
         weights = config.groups * config.weight_depth * config.lanes * config.weight_bits
-        return cls(config.groups * config.lanes, config.activation_words * config.word_bits + weights)
+        return cls(multipliers, config.activation_words * config.word_bits + weights)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Netlist:
     def _faults(self, target: Target, demand: Demand) -> Iterator[str]:
         multipliers = self.count(target.multiplier)
         if multipliers < demand.multipliers:
-            yield f"{multipliers} hard multipliers for {demand.multipliers} lanes: the rest is built of logic"
+            yield f"{multipliers} of {demand.multipliers} multipliers are hard ones: the rest is logic"
         bits = sum(size * self.count(kind) for kind, size in target.memory_bits.items())
         if bits < demand.memory_bits:
             yield f"{bits} bits of block RAM for {demand.memory_bits} bits of activations and weights"

@@ -8,8 +8,12 @@ from hw.config import CoreConfig
 
 
 def unit_window(config: CoreConfig) -> int:
-    """Units that may be under way at once; a power of two, four for each group, so that a slow unit holds up nobody."""
-    return 1 << (4 * config.groups - 1).bit_length()
+    """Units that may be under way at once; a power of two, 16 for each group.
+
+    A controller has up to `fetch_depth` + 4 units of a 1x1 kernel between allocation and retirement, and a slow unit must not
+    hold up the others.
+    """
+    return 1 << (16 * config.groups - 1).bit_length()
 
 
 class UnitTag(data.StructLayout):

@@ -20,12 +20,13 @@ class AccumulatorFile(wiring.Component):
                             +--> same index again? ----+                                    |
                                     ^  forwarding <-----------------------------------------+
 
-    An operation announces itself with `read_index` and, in a cycle in which `advance` is set, moves to the modify stage,
-    where `value` is what it starts from and it offers `updated`; `write` (with `advance`) stores that. It may be followed at
-    once by an operation on the same value, which is then forwarded. With `advance` clear everything stands still.
+    An operation announces itself with `read_index` and, in a cycle in which `advance` is set, moves to the
+    modify stage, where `value` is what it starts from and it offers `updated`; `write` (with `advance`)
+    stores that. It may be followed at once by an operation on the same value, which is then forwarded. With
+    `advance` clear everything stands still.
 
-    The memory has one read and one write port, and nothing depends on what it does when read and written in one place. With
-    depth 1 it is a register, which `start` clears through its reset input.
+    The memory has one read and one write port, and nothing depends on what it does when read and written in
+    one place. With depth 1 it is a register, which `start` clears through its reset input.
 
     Ports
     -----
@@ -33,8 +34,8 @@ class AccumulatorFile(wiring.Component):
     read_index : In(range(depth))
         Index of the operation about to move to the modify stage.
     start : In(1)
-        That operation starts from zero instead of from the stored value. Ignore `value` if this was not an operation, and
-        do not set `start` then: with depth 1 it clears the register.
+        That operation starts from zero instead of from the stored value. Ignore `value` if this was not an
+        operation, and do not set `start` then: with depth 1 it clears the register.
     value : Out(shape)
     write : In(1)
     updated : In(shape)

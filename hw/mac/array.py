@@ -12,7 +12,7 @@ from hw.mac.operands import Operands, Results
 
 
 class MacArray(wiring.Component):
-    """`groups` x `lanes` multipliers. Each group is a `MacGroup`, with its contract, and knows nothing of the others.
+    """`groups` x `lanes` multipliers: `MacGroup`s, each with its contract, that know nothing of each other.
 
     Parameters
     ----------

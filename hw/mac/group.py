@@ -19,14 +19,16 @@ class MacGroup(wiring.Component):
 
     ::
 
-        operands --> operand registers --> multiply --> product registers --> add --> result register --> results
+        operands --> operand registers --> multiply --> product registers --> add --> result register -->
+        results
                                                             ^                  |
                                                             +-- accumulators <-+
 
-    One operation is accepted every cycle, whatever its accumulator indices. A result is valid `latency` cycles after the
-    operation that ended it was accepted. It waits in the result register while the next window accumulates; the group stands
-    still only while another result is finished before that one is taken (it goes on in the cycle in which it is taken).
-    `operands.ready` depends on `results.ready` in the same cycle and never on `operands.valid`. Nothing is lost or repeated.
+    One operation is accepted every cycle, whatever its accumulator indices. A result is valid `latency`
+    cycles after the operation that ended it was accepted. It waits in the result register while the next
+    window accumulates; the group stands still only while another result is finished before that one is taken
+    (it goes on in the cycle in which it is taken). `operands.ready` depends on `results.ready` in the same
+    cycle and never on `operands.valid`. Nothing is lost or repeated.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from hw.mac.accumulator_file import AccumulatorFile
 class MacLane(wiring.Component):
     """Multiplies in one cycle and adds in the next; both stages stand still while `advance` is clear.
 
-    The inputs describe the operation at the multiplier. `sum` is the accumulator after the operation at the adder, which is
-    the one that was at the multiplier one `advance` before.
+    The inputs describe the operation at the multiplier. `sum` is the accumulator after the operation at the
+    adder, which is the one that was at the multiplier one `advance` before.
 
     Ports
     -----

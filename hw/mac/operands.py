@@ -16,9 +16,11 @@ class Operands(data.StructLayout):
     - `weights`: L x signed(weight_bits)
     - `index`: L x range(A), the accumulator that each lane adds to
     - `mask`: L bits; a lane whose bit is 0 adds nothing
-    - `first`: all lanes' accumulators (those at `index`) start from zero, also those of lanes that `mask` switches off
+    - `first`: all lanes' accumulators (those at `index`) start from zero, also those of lanes that `mask`
+      switches off
     - `last`: after this operation the accumulators at `index` of all lanes are one result
-    - `tag`: of the dataflow's own shape; it leaves with the result of a `last` operation and is otherwise ignored
+    - `tag`: of the dataflow's own shape; it leaves with the result of a `last` operation and is otherwise
+      ignored
 
     Sums wrap at accumulator_bits.
     """
@@ -39,7 +41,7 @@ class Operands(data.StructLayout):
 
 
 class Results(data.StructLayout):
-    """A result of a group: `accumulators`, L x signed(accumulator_bits), and the `tag` of the operation that ended it."""
+    """`accumulators`, L x signed(accumulator_bits), and the `tag` of the operation that ended them."""
 
     def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
         super().__init__(

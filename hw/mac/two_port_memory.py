@@ -9,11 +9,14 @@ from amaranth.lib.wiring import In, Out
 
 
 class TwoPortMemory(wiring.Component):
-    """`depth` words, all zero at first. Read data follow one cycle after `read.enable` and stay until the next enabled read.
+    """`depth` words, all zero at first.
 
-    A read of the very word that is being written keeps the data read before. A synchronous read port that promises anything
-    else there (old or new data) costs a register and a multiplexer for each bit on targets whose RAM does not. The address
-    comparison that this takes instead lets a synthesis tool see that the case does not arise.
+    Read data follow one cycle after `read.enable` and stay until the next enabled read.
+
+    A read of the very word that is being written keeps the data read before. A synchronous read port that
+    promises anything else there (old or new data) costs a register and a multiplexer for each bit on targets
+    whose RAM does not. The address comparison that this takes instead lets a synthesis tool see that the case
+    does not arise.
 
     Parameters
     ----------
@@ -34,7 +37,9 @@ class TwoPortMemory(wiring.Component):
         self.depth = depth
         self.parts = parts
         read = wiring.Signature({"address": Out(range(depth)), "enable": Out(1), "data": In(self.width)})
-        write = wiring.Signature({"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)})
+        write = wiring.Signature(
+            {"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)}
+        )
         super().__init__({"read": In(read), "write": In(write)})
 
     def elaborate(self, platform: object) -> Module:

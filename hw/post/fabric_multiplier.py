@@ -21,10 +21,11 @@ class _Term:
 class FabricMultiplier(wiring.Component):
     """Signed by unsigned, pipelined, one product a cycle.
 
-    The multiplier `b` is written in radix 4 with the digits -1, 0, 1 and 2. That set needs no multiple of the multiplicand
-    that is not a shift, and four choices over two neighbouring bits of it are one LUT4 for each bit of a row. Adding
-    0b...0101 to `b` gives the digits, each one too high. A row for digit -1 is the complement; the 1 that it lacks goes into
-    the free low places of the next row. The rows are added in a tree with a register after every second level.
+    The multiplier `b` is written in radix 4 with the digits -1, 0, 1 and 2. That set needs no multiple of the
+    multiplicand that is not a shift, and four choices over two neighbouring bits of it are one LUT4 for each
+    bit of a row. Adding 0b...0101 to `b` gives the digits, each one too high. A row for digit -1 is the
+    complement; the 1 that it lacks goes into the free low places of the next row. The rows are added in a
+    tree with a register after every second level.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class FabricMultiplier(wiring.Component):
     def __init__(self, a_shape: Shape, b_bits: int) -> None:
         # The top digit holds one bit of `b` at most, so that with a carry it is at most 2.
         self.digits = b_bits // 2 + 1
-        self.levels = (self.digits - 1).bit_length()
+        self.levels = max(1, (self.digits - 1).bit_length())
         self.latency = -(-self.levels // 2)
         product = Shape(a_shape.width + b_bits, signed=a_shape.signed)
         super().__init__({"a": In(a_shape), "b": In(unsigned(b_bits)), "product": Out(product)})

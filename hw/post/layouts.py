@@ -11,20 +11,21 @@ MULTIPLIER_BITS = 31
 
 
 class MapParameters(data.Struct):
-    """How the accumulators of one output map become activations: `PARAMETER_PLANES` bytes, least significant first.
+    """How accumulators of one output map become activations; `PARAMETER_PLANES` bytes, the lowest first.
 
     - `bias`: added to the accumulator, modulo 2^32
     - `multiplier`: in [2^30, 2^31), or 0
-    - `single_rounding`: round once, halves up, as the reference kernel of fully connected layers does, instead of twice
+    - `single_rounding`: round once, halves up, as the reference kernel of fully connected layers does,
+      instead of twice
     - `shift`: -31 .. max_left_shift; positive is a left shift (TensorFlow Lite's convention)
 
     The scale is multiplier x 2**(shift - 31).
     """
 
-    bias: signed(BIAS_BITS)  # type: ignore[valid-type]
-    multiplier: unsigned(MULTIPLIER_BITS)  # type: ignore[valid-type]
-    single_rounding: unsigned(1)  # type: ignore[valid-type]
-    shift: signed(8)  # type: ignore[valid-type]
+    bias: signed(BIAS_BITS)
+    multiplier: unsigned(MULTIPLIER_BITS)
+    single_rounding: unsigned(1)
+    shift: signed(8)
 
 
 assert Shape.cast(MapParameters).width == 8 * PARAMETER_PLANES
@@ -46,7 +47,7 @@ def pooling_slots(config: CoreConfig) -> int:
 
 
 class ParameterWrite(data.StructLayout):
-    """One byte plane of an entry of the parameter memory: byte `plane` of the parameters of `post_lanes` maps."""
+    """A byte plane of an entry of the parameter memory: byte `plane` of the parameters of all lanes."""
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
@@ -65,7 +66,8 @@ class PostInput(data.StructLayout):
     - `parameters`: entry of the parameter memory with the parameters of these P maps
     - `slot`: pooling window that the beat belongs to, `group * post_beats + beat`
     - `pool_first`, `pool_last`: the beat opens and closes the window; both set without pooling
-    - `destination`: of the user's own shape; it leaves with the output of a `pool_last` beat and is otherwise ignored
+    - `destination`: of the user's own shape; it leaves with the output of a `pool_last` beat and is otherwise
+      ignored
     """
 
     def __init__(self, config: CoreConfig, destination_shape: ShapeLike) -> None:

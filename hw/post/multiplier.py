@@ -23,7 +23,7 @@ NUDGE_SPARE = 2 * HALF - NUDGE_PLACE
 
 
 class DspMultiplier(wiring.Component):
-    """`a * b` in one cycle: inferred as a multiplier block with one register behind it. Ports as `FabricMultiplier`."""
+    """`a * b`, inferred as a multiplier block with a register behind it. Ports as `FabricMultiplier`."""
 
     latency = 1
 
@@ -33,8 +33,9 @@ class DspMultiplier(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # With a reset, yosys' ice40_dsp leaves the register outside the block. Without, it also moves the addition that
-        # follows into the block, which has no place for a sum of 33 bits, and the circuit is silently wrong.
+        # With a reset, yosys' ice40_dsp leaves the register outside the block. Without, it also moves the
+        # addition that follows into the block, which has no place for a sum of 33 bits, and the circuit is
+        # silently wrong.
         product = Signal.like(self.product)
         m.d.sync += product.eq(self.a * self.b)
         m.d.comb += self.product.eq(product)
@@ -74,11 +75,13 @@ class WideMultiplier(wiring.Component):
 
     Both operands are cut at bit 16: x = h 2**16 + l, factor = H 2**16 + L. ::
 
-        x, factor --> registers --> products --> registers --> partial sums --> registers --> sum --> register --> product
+        x, factor --> registers --> products --> registers --> partial sums --> registers --> sum --> register
+        --> product
 
-    With `dsps` = 4 there are four products of at most 16 x 16 bits, each of which fits a multiplier block of 16 x 16 as well
-    as one of 18 x 18 bits. With `dsps` <= 3 there are three (Karatsuba): (h + l)(H + L), l L and h H, the first of
-    18 x 17 bits. The first `dsps` of them go to multiplier blocks of 18 x 18 bits, the others are built from LUTs.
+    With `dsps` = 4 there are four products of at most 16 x 16 bits, each of which fits a multiplier block of
+    16 x 16 as well as one of 18 x 18 bits. With `dsps` <= 3 there are three (Karatsuba): (h + l)(H + L), l L
+    and h H, the first of 18 x 17 bits. The first `dsps` of them go to multiplier blocks of 18 x 18 bits, the
+    others are built from LUTs.
 
     Parameters
     ----------
@@ -88,7 +91,8 @@ class WideMultiplier(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from the operands to their product: 4 with four products, 5 with three, and 6 if some are built from LUTs.
+        Cycles from the operands to their product: 4 with four products, 5 with three, and 6 if some are built
+        from LUTs.
 
     Ports
     -----
@@ -130,7 +134,8 @@ class WideMultiplier(wiring.Component):
         schoolbook = self.dsps == SCHOOLBOOK_DSPS
         parts = (self._schoolbook if schoolbook else self._karatsuba)(m, x, factor, negative)
         both = Cat(parts.low, parts.high)
-        # The correction is one too low for negative `x`: the carry makes up for it, or leaves it as the nudge.
+        # The correction is one too low for negative `x`: the carry makes up for it, or leaves it as the
+        # nudge.
         nudged = self._add_with_carry(both[NUDGE_PLACE:].as_signed(), parts.correction, negative ^ nudge)
         outer = delay(m, Cat(both[:NUDGE_PLACE], nudged), parts.cycles, name="outer")
         total = Signal(signed(len(self.product) - HALF), reset_less=True)
@@ -143,17 +148,25 @@ class WideMultiplier(wiring.Component):
         factor_sum = delay(m, _Split(self.factor).high + _Split(self.factor).low, 1, name="factor_sum")
         operands = [(x_sum, factor_sum), (x.low, factor.low), (x.high, factor.high)]
         cross, low, high = self._multiply(m, operands)
-        squares, middle = (Signal(signed(2 * HALF + 2), reset_less=True, name=name) for name in ("squares", "middle"))
+        squares, middle = (
+            Signal(signed(2 * HALF + 2), reset_less=True, name=name) for name in ("squares", "middle")
+        )
         m.d.sync += [squares.eq(high + low), middle.eq(delay(m, cross, 1, name="cross") - squares)]
         # Two ones are -1.
         return _Parts(high, low, negative.replicate(2).as_signed(), middle, cycles=2)
 
     def _schoolbook(self, m: Module, x: _Split, factor: _Split, negative: Value) -> _Parts:
-        # The high half of `x` counts as unsigned in its product with L, since 16 signed by 16 unsigned bits fit no 16 x 16
-        # block: for negative `x`, L 2**32 too much. The complement is L + 1 below zero, the two ones beneath it fill up.
+        # The high half of `x` counts as unsigned in its product with L, since 16 signed by 16 unsigned bits
+        # fit no 16 x 16 block: for negative `x`, L 2**32 too much. The complement is L + 1 below zero, the
+        # two ones beneath it fill up.
         excess = Cat(Const(-1, NUDGE_SPARE), ~factor.low, Const(1, 1)).as_signed()
         correction = delay(m, Mux(x.whole[-1], excess, 0), self._product_latency, name="correction")
-        operands = [(x.low, factor.low), (x.whole[HALF:], factor.low), (x.low, factor.high), (x.high, factor.high)]
+        operands = [
+            (x.low, factor.low),
+            (x.whole[HALF:], factor.low),
+            (x.low, factor.high),
+            (x.high, factor.high),
+        ]
         low, high_low, low_high, high = self._multiply(m, operands)
         middle = Signal(unsigned(2 * HALF + 1), reset_less=True)
         m.d.sync += middle.eq(high_low + low_high)

@@ -15,8 +15,8 @@ from hw.post.layouts import MapParameters, ParameterWrite, parameter_entries
 class ParameterMemory(wiring.Component):
     """parameter_slots x post_beats entries, each the `MapParameters` of `post_lanes` maps.
 
-    A word of the memory is ordered plane by plane, so that a byte plane of all lanes is one part of it. An entry must not be
-    read while it is written.
+    A word of the memory is ordered plane by plane, so that a byte plane of all lanes is one part of it. An
+    entry must not be read while it is written.
 
     Ports
     -----

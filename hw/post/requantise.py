@@ -1,4 +1,4 @@
-"""Requantisation: an accumulator becomes an activation, bit for bit as in TensorFlow Lite's reference kernels."""
+"""Requantisation: from accumulator to activation, bit for bit as in TensorFlow Lite's reference kernels."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Requantiser(wiring.Component):
 
         accumulator + bias -> x * multiplier + nudge -> shift right, saturating -> round -> clamp
 
-    The reference rounds x * multiplier / 2**31 halves up, and the quotient of that and 2**right halves away from zero. For
-    right > 0 both roundings together are one floor:
+    The reference rounds x * multiplier / 2**31 halves up, and the quotient of that and 2**right halves away
+    from zero. For right > 0 both roundings together are one floor:
 
         (x * multiplier + 2**(30 + right) + (x < 0 ? -2**30 : 2**30)) >> (31 + right)
 
-    and without the last term they are the single rounding, which is also what the reference does for right = 0. So the
-    product is `nudged` by 2**30, or not, and then rounded once: floor to halves, plus one, floor. A left shift multiplies x
-    modulo 2**32 (with single rounding: exactly); it is done by reading the product at a lower place.
+    For right = 0, and with single rounding, the last term is absent. So the product is nudged by 2**30, or
+    not, and then rounded once: floor to halves, plus one, floor. A left shift multiplies x modulo 2**32 (with
+    single rounding: exactly); it is done by reading the product at a lower place.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Requantiser(wiring.Component):
         return m
 
     def _shifted_left(self, m: Module) -> Value:
-        """Accumulator and bias, with the bits that a left shift by the wrapping reference loses replaced by the sign.
+        """Accumulator and bias, sign-extended from the top bit that a wrapping left shift keeps.
 
         The shift itself follows after the product.
         """
@@ -95,18 +95,22 @@ class Requantiser(wiring.Component):
     def _shift_steps(self, m: Module) -> list[tuple[Value, int]]:
         """(condition, places) of the steps by which the product is shifted right, the largest first.
 
-        The right shifts of the reference come first, then the places that a left shift of max_left_shift leaves out.
+        The right shifts of the reference come first, then the places that a left shift of max_left_shift
+        leaves out.
         """
         shift, largest = self.parameters.shift, self.config.max_left_shift
         right, rest = Signal(RIGHT_SHIFT_BITS), Signal(range(largest + 1))
         m.d.comb += [right.eq(Mux(shift < 0, -shift, 0)), rest.eq(Mux(shift > 0, largest - shift, largest))]
-        return [(amount[place], 1 << place) for amount in (right, rest) for place in reversed(range(len(amount)))]
+        return [
+            (amount[place], 1 << place) for amount in (right, rest) for place in reversed(range(len(amount)))
+        ]
 
     def _round_and_clamp(self, m: Module, product: Value) -> Value:
         """The last three stages: two of shifting, the second of which rounds too, and the clamp."""
         steps = self._shift_steps(m)
-        # Narrower by each step: a number that no later step brings back into range has overflowed.
-        width = len(self.value) + 2
+        # Halves need one bit more than the value. Until then a number is wider by what the later steps can
+        # shift out; one that is wider still overflows.
+        width = len(self.value) + 1
         number = Saturating.of(product[NUDGE_PLACE - self.config.max_left_shift :].as_signed())
         for index, (condition, places) in enumerate(steps):
             fine = index >= COARSE_STEPS

@@ -39,7 +39,7 @@ class Saturating:
         return Saturating((self.value + 1) >> 1, self.overflow, self.negative)
 
     def clamped(self, lower: Value, upper: Value) -> Value:
-        """The number or the nearest bound; the bounds lie within the range of `value`."""
+        """The number or the nearest bound; the bounds lie within the range of `value`, overflows beyond."""
         too_high = Mux(self.overflow, ~self.negative, self.value > upper)
         too_low = Mux(self.overflow, self.negative, self.value < lower)
         return Mux(too_high, upper, Mux(too_low, lower, self.value))
@@ -47,6 +47,10 @@ class Saturating:
     def registered(self, m: Module, name: str) -> Saturating:
         value, overflow, negative = (
             delay(m, signal, 1, name=f"{name}_{part}")
-            for part, signal in (("value", self.value), ("overflow", self.overflow), ("negative", self.negative))
+            for part, signal in (
+                ("value", self.value),
+                ("overflow", self.overflow),
+                ("negative", self.negative),
+            )
         )
         return Saturating(value, overflow, negative)

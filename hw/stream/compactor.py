@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from amaranth import Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, wiring
@@ -9,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.stream.bits import running_sums
+from hw.stream.bits import BLOCK, running_sums
 from hw.stream.layouts import map_units, row_units, unit_array
 from hw.stream.routing import Routes
 from hw.stream.row_store import ROW_BITS, StoreUpdate
@@ -26,8 +28,9 @@ class UnitWrite(data.StructLayout):
     """Units to be written.
 
     `values`, of which those in `kept` go to neighbouring places from column `first` on; `map`, which goes to column
-    `map_first` on if `map_valid`; `base`: all of that lies less than a row behind this place; `commit`, `close`,
-    `close_row`, `close_end`: as in `StoreUpdate`.
+    `map_first` on if `map_valid`; `base`: all of that lies less than a row behind this place; `after`: the place after
+    all units so far; `close`: the packet ends there; `commit`: the rows before this one are complete, or if
+    `commit_after`, those before `after`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -42,16 +45,27 @@ class UnitWrite(data.StructLayout):
                 "map_valid": 1,
                 "map_first": column,
                 "base": place,
-                "commit": ROW_BITS,
+                "after": place,
                 "close": 1,
-                "close_row": ROW_BITS,
-                "close_end": column,
+                "commit": ROW_BITS,
+                "commit_after": 1,
             }
         )
 
 
+AnyValue = TypeVar("AnyValue")
+
+
+def _registered(m: Module, value: AnyValue) -> AnyValue:
+    register = Signal.like(value, name="registered")
+    m.d.sync += register.eq(value)
+    return register
+
+
 class Compactor(wiring.Component):
-    """Brings values and maps to their columns. Latency 2, one write a cycle, never stalls.
+    """Brings values and maps to their columns. One write a cycle, never stalls.
+
+    Latency 2, or 1 with up to 4 elements a cycle.
 
     1. Each value gets its column: `first` plus the values kept before it.
     2. A butterfly brings the values there (see `routing`); the map's units go into columns that get no value.
@@ -72,26 +86,30 @@ class Compactor(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        write = Signal(self.write.shape())
-        write_valid = Signal()
+        write, write_valid = Signal(self.write.shape()), Signal()
         m.d.sync += [write.eq(self.write), write_valid.eq(self.write_valid)]
-
-        placed = Signal.like(write)
-        m.d.sync += [placed.eq(write), self.update_valid.eq(write_valid)]
-        addresses = []
-        for index, column in enumerate(running_sums(m, list(write.kept), write.first, len(write.first))):
-            addresses.append(Signal.like(column, name=f"address_{index}"))
-            m.d.sync += addresses[-1].eq(column)
-        self._place(m, placed, addresses)
-        m.d.comb += [
-            self.update.commit.eq(placed.commit),
-            self.update.close.eq(placed.close),
-            self.update.close_row.eq(placed.close_row),
-            self.update.close_end.eq(placed.close_end),
-        ]
+        sums = running_sums(m, list(write.kept), write.first, len(write.first))
+        if self.config.codec_elements <= BLOCK:
+            addresses = sums
+        else:  # the sums have a cycle of their own
+            write, write_valid = _registered(m, write), _registered(m, write_valid)
+            addresses = [_registered(m, address) for address in sums]
+        m.d.comb += self.update_valid.eq(write_valid)
+        self._place(m, write, addresses)
+        self._commit(m, write)
         return m
 
-    def _place(self, m: Module, write: data.View, addresses: list[Signal]) -> None:
+    def _commit(self, m: Module, write: data.View) -> None:
+        row, full = write.after.row, write.after.column == 0
+        row_after = Mux(write.close & ~full, row + 1, row)  # the next packet starts with a row of its own
+        m.d.comb += [
+            self.update.commit.eq(Mux(write.commit_after, row_after, write.commit)),
+            self.update.close.eq(write.close),
+            self.update.close_row.eq(Mux(full, row - 1, row)),
+            self.update.close_end.eq(write.after.column),
+        ]
+
+    def _place(self, m: Module, write: data.View, addresses: list[Value]) -> None:
         lanes = self.config.codec_elements
         routes = Routes(m, list(write.kept), addresses, ceil_log2(lanes))
         values = routes.forward(list(write.values))

@@ -77,7 +77,10 @@ class Expander(wiring.Component):
 
         nonzero = Signal(WORD_ELEMENTS)
         m.d.comb += nonzero.eq(packed.nonzero << packed.start)
-        sums = running_sums(m, list(nonzero), packed.offset, len(packed.offset))
+        if self.config.codec_elements == 1:
+            sums = [packed.offset] * WORD_ELEMENTS
+        else:
+            sums = running_sums(m, list(nonzero), packed.offset, len(packed.offset))
         placed_valid = registered(slice_valid, "placed_valid")
         placed = registered(nonzero, "placed")
         addresses = [registered(address, f"address_{place}") for place, address in enumerate(sums)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,10 +19,10 @@ POSITION_BITS = ceil_log2(WORD_ELEMENTS)
 class Slice(data.StructLayout):
     """Up to `codec_elements` elements of one group and one activation word.
 
-    `mask`: one bit an element, the lower ones set; `count`: their number, modulo 16; `group_first`: the
-    sparsity map of their group comes before them; `start`, `end`: place in the word of the first element, and
-    of the one after the last, modulo 16; `word_last`, `last`: the word, the packet ends with them; `sparse`:
-    the packet is in sparse form.
+    `mask`: one bit an element, the lower ones set; `count`: their number, modulo 16; `skip_map`: they are the
+    packet's first ones, and a map comes before them; `fetch_map`: another group follows them, with its map;
+    `start`, `end`: place in the word of the first element, and of the one after the last, modulo 16;
+    `word_last`, `last`: the word, the packet ends with them; `sparse`: the packet is in sparse form.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -30,7 +30,8 @@ class Slice(data.StructLayout):
             {
                 "mask": config.codec_elements,
                 "count": POSITION_BITS,
-                "group_first": 1,
+                "skip_map": 1,
+                "fetch_map": 1,
                 "start": POSITION_BITS,
                 "end": POSITION_BITS,
                 "word_last": 1,
@@ -60,21 +61,17 @@ class Slicer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        segment = Signal(self.segments.payload.shape())
-        active, step = Signal(), Signal()
-        pixels_left = Signal.like(segment.pixels)
-        channels_left = Signal.like(segment.channels)
-        word_position, group_position = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        count = self._count(m, channels_left, word_position, group_position)
-        word_end, group_end = Signal(POSITION_BITS + 1), Signal(POSITION_BITS)
-        pixel_last, word_last, last = Signal(), Signal(), Signal()
+        asked, piece = self.segments.payload, self.slices.payload
+        segment = Signal(asked.shape())
+        active, step, last, packet_first = Signal(), Signal(), Signal(), Signal()
+        word_left, group_left = Signal(POSITION_BITS + 1), Signal(POSITION_BITS + 1)
+        start = Signal(POSITION_BITS)
+        count = self._count(m, word_left, group_left)
+        word_last, group_last = word_left == count, group_left == count
+        packet_ends = self._walk_words(m, segment, word_left, step & word_last)
         m.d.comb += [
             step.eq(active & (~self.slices.valid | self.slices.ready)),
-            word_end.eq(word_position + count),
-            group_end.eq(Mux(segment.sparse, group_position + count, 0)),
-            pixel_last.eq(channels_left == count),
-            word_last.eq(pixel_last | word_end[-1]),
-            last.eq(pixel_last & (pixels_left == 1)),
+            last.eq(word_last & packet_ends),
             self.segments.ready.eq(~active | (step & last)),
         ]
         with m.If(self.slices.ready):
@@ -82,36 +79,60 @@ class Slicer(wiring.Component):
         with m.If(step):
             m.d.sync += [
                 self.slices.valid.eq(1),
-                self.slices.payload.mask.eq(below(count, self.config.codec_elements)),
-                self.slices.payload.count.eq(count),
-                self.slices.payload.group_first.eq(segment.sparse & (group_position == 0)),
-                self.slices.payload.start.eq(word_position),
-                self.slices.payload.end.eq(word_end),
-                self.slices.payload.word_last.eq(word_last),
-                self.slices.payload.last.eq(last),
-                self.slices.payload.sparse.eq(segment.sparse),
-                word_position.eq(Mux(word_last, 0, word_end)),
-                group_position.eq(group_end),
-                channels_left.eq(Mux(pixel_last, segment.channels, channels_left - count)),
-                pixels_left.eq(pixels_left - pixel_last),
+                piece.mask.eq(below(count, self.config.codec_elements)),
+                piece.count.eq(count),
+                piece.skip_map.eq(segment.sparse & packet_first),
+                piece.fetch_map.eq(segment.sparse & group_last & ~last),
+                piece.start.eq(start),
+                piece.end.eq(start + count),
+                piece.word_last.eq(word_last),
+                piece.last.eq(last),
+                piece.sparse.eq(segment.sparse),
+                packet_first.eq(0),
+                start.eq(Mux(word_last, 0, start + count)),
             ]
+            with m.If(~word_last):
+                m.d.sync += word_left.eq(word_left - count)
+            with m.If(segment.sparse):  # a dense packet is one long group
+                m.d.sync += group_left.eq(Mux(group_last, WORD_ELEMENTS, group_left - count))
         with m.If(self.segments.ready):
             m.d.sync += [
                 active.eq(self.segments.valid),
-                segment.eq(self.segments.payload),
-                pixels_left.eq(self.segments.payload.pixels),
-                channels_left.eq(self.segments.payload.channels),
-                word_position.eq(0),
-                group_position.eq(0),
+                segment.eq(asked),
+                packet_first.eq(1),
+                group_left.eq(WORD_ELEMENTS),
             ]
         return m
 
-    def _count(self, m: Module, channels_left: Value, word_position: Value, group_position: Value) -> Value:
-        """Elements of the next slice. A dense packet stays at group position 0, so its groups never end."""
+    def _count(self, m: Module, word_left: Value, group_left: Value) -> Value:
+        """Elements of the next slice."""
         elements = self.config.codec_elements
         if elements == 1:
             return Const(1, 1)
         count = Signal(range(elements + 1))
-        near = Mux(channels_left > elements, elements, channels_left)
-        m.d.comb += count.eq(least(near, WORD_ELEMENTS - word_position, WORD_ELEMENTS - group_position))
+        m.d.comb += count.eq(least(Const(elements, POSITION_BITS + 1), word_left, group_left))
         return count
+
+    def _walk_words(self, m: Module, segment: data.View, word_left: Signal, word_done: Value) -> Value:
+        """Go from word to word and from pixel to pixel; the result says that the packet has no further word."""
+        asked = self.segments.payload
+        pixels_left = Signal.like(segment.pixels)
+        channels_left = Signal(max(len(segment.channels), len(word_left)))  # of the pixel, behind this word
+        pixel_ends = channels_left == 0
+        with m.If(word_done):
+            self._cut_word(m, Mux(pixel_ends, segment.channels, channels_left), word_left, channels_left)
+            with m.If(pixel_ends):
+                m.d.sync += pixels_left.eq(pixels_left - 1)
+        with m.If(self.segments.ready):
+            self._cut_word(m, asked.channels, word_left, channels_left)
+            m.d.sync += pixels_left.eq(asked.pixels)
+        return pixel_ends & (pixels_left == 1)
+
+    @staticmethod
+    def _cut_word(m: Module, channels: Value, word_left: Signal, channels_left: Signal) -> None:
+        """The next word has as many of the channels as it can hold."""
+        words, tail = channels[POSITION_BITS:], channels[:POSITION_BITS]
+        with m.If(words.any()):
+            m.d.sync += [word_left.eq(WORD_ELEMENTS), channels_left.eq(Cat(tail, words - 1))]
+        with m.Else():
+            m.d.sync += [word_left.eq(tail), channels_left.eq(0)]

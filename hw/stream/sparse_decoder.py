@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal
+from amaranth import Signal
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.stream.bits import count_ones
 from hw.stream.expander import Expander
-from hw.stream.layouts import DecodedWord, FeatureBeat, Segment, map_units
+from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
 from hw.stream.slicer import Slicer
 from hw.stream.unit_window import UnitWindow
 
@@ -72,9 +72,9 @@ class SparseDecoder(wiring.Component):
 
         piece = slicer.slices.payload
         packed = expander.slices.payload
-        remaining = Signal(WORD_ELEMENTS)  # the map of the group under way, from its next element on
-        group_map = Mux(piece.group_first, window.map, remaining)
+        group_map = Signal(WORD_ELEMENTS)  # of the group under way, from its next element on
         step = Signal()
+        count = count_ones(m, list(packed.nonzero))
         m.d.comb += [
             expander.slices.valid.eq(slicer.slices.valid & window.filled),
             step.eq(expander.slices.valid & expander.slices.ready),
@@ -86,15 +86,24 @@ class SparseDecoder(wiring.Component):
             packed.end.eq(piece.end),
             packed.word_last.eq(piece.word_last),
             packed.last.eq(piece.last),
-            window.skip_map.eq(piece.group_first),
             window.take.eq(step),
-            window.taken.eq(
-                count_ones(list(packed.nonzero)) + Mux(piece.group_first, Const(map_units(self.config)), 0)
-            ),
+            window.taken.eq(count),
+            window.skip_map.eq(piece.skip_map),
+            window.fetch_map.eq(piece.fetch_map),
+            window.group_values.eq(count),
             window.close.eq(piece.last),
             self.error.eq(window.error),
         ]
-        with m.If(step):
-            # A count of 16 reads as 0 here, and ends the group: what remains of its map is not looked at.
-            m.d.sync += remaining.eq(group_map >> (1 if self.config.codec_elements == 1 else piece.count))
+        with m.If(window.map_valid):
+            m.d.sync += group_map.eq(window.map)
+        with m.Elif(step):
+            m.d.sync += group_map.eq(group_map >> piece.count)
+        if self.config.codec_elements == WORD_ELEMENTS:
+            # Counting all of a map is too slow just before the next one is looked up: count them as they come in.
+            values_left = Signal(range(WORD_ELEMENTS + 1))
+            m.d.comb += window.group_values.eq(values_left)
+            with m.If(window.map_valid):
+                m.d.sync += values_left.eq(window.map_values)
+            with m.Elif(step):
+                m.d.sync += values_left.eq(values_left - count)
         return m

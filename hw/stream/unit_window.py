@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.stream.bits import select_run
+from hw.stream.bits import add, count_ones, select_run
 from hw.stream.layouts import FeatureBeat, map_units, row_units, unit_array
 from hw.stream.register import SkidBuffer
 
@@ -21,6 +21,17 @@ class UnitRow(data.StructLayout):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__({"data": unit_array(config, row_units(config)), "last": 1})
+
+
+class CountedRow(data.StructLayout):
+    """A `UnitRow`, and `counts`: how many bits of each unit are set, in case it belongs to a map."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        units = row_units(config)
+        count = range(config.activation_bits + 1)
+        super().__init__(
+            {"data": unit_array(config, units), "last": 1, "counts": data.ArrayLayout(count, units)}
+        )
 
 
 class RowCollector(wiring.Component):
@@ -59,84 +70,102 @@ class RowCollector(wiring.Component):
 
 
 class UnitWindow(wiring.Component):
-    """Shows the units from a read position on, and moves the position as it is told.
+    """Shows the units of packets from a read position on, and moves the position as it is told.
 
     Row buffers (a row is a beat, or several where a cycle may need more)::
 
-        beats --> skid buffer ---> next --> current
-                      |             |         |         position: the next unit, in `current`
-                      +-------------+---------+-->  map, columns
+        beats --> skid buffer --> following --> current     position: the next unit, in `current`
+                      |               |            |
+                      +---------------+------------+--> columns, map
 
-    The units are not shifted to a fixed place: unit x of the packet is in column x mod `row_units`, where it
-    came in. That leaves the rotation to whoever moves the values anyway.
+    The units are not shifted to a fixed place: a unit stays in the column where it came in. That leaves the rotation
+    to whoever moves the values anyway.
 
-    In each cycle at most one row can be left behind. A take that crosses two row ends is followed by a cycle
-    in which `filled` is low, and so is a closing take whose last unit lies not in the current row, for each
-    row that it went on.
+    In each cycle at most one row can be left behind. A take that goes past two row ends is followed by a cycle in
+    which `filled` is low; so is a closing take, for each row that it went on after the current one.
 
     Ports
     -----
     beats : In(stream), FeatureBeat
         The packets. No combinational path leads to `ready`.
-    skip_map : In(1)
-        A sparsity map is at the read position: `columns` and `offset` are those of the units behind it.
-    map : Out(16)
-        The units at the read position, as a sparsity map.
     columns : Out(row_units units), offset : Out
-        The next `codec_elements` units: the first one is column `offset`, and after the last column comes
-        column 0.
+        The next `codec_elements` values: the first one is in column `offset`, and column 0 comes after the last
+        column.
     filled : Out(1)
-        Enough units are there for any take, or the rest of the packet is.
-    take, taken : In
-        Move on by `taken` units, a map included. Only while `filled`.
+        All units that a take may need are there, or the rest of the packet is.
+    take : In(1), taken : In
+        Move on by `taken` units, at most `codec_elements`. Only while `filled`.
+    skip_map : In(1)
+        The packet's first units are a map; `columns` are behind it, and a take moves on from there.
+    fetch_map : In(1)
+        With `take`: a map follows the units taken. Move on behind it.
     close : In(1)
         With `take`: the packet ends with these units. What is left in its last beat is dropped.
+    group_values : In
+        With `fetch_map`: the same as `taken`. They are two so that it can be known earlier.
+    map : Out(16), map_values : Out, map_valid : Out(1)
+        The map that is fetched, or the first units of a new packet, and how many bits of it are set.
     error : Out(1)
-        A packet has ended before all its units were taken, or goes on afterwards. Set until reset; nothing is
+        A packet has ended before all its units were taken, or went on afterwards. Set until reset; nothing is
         consumed any more.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self.units = row_units(config)
-        self._closing = Signal()  # the packet's slices are done, rows of it are left
-        self.map_units = map_units(config)
-        self.most_taken = self.map_units + config.codec_elements
+        self._units = row_units(config)
+        self._column_bits = ceil_log2(self._units)
+        self._map_units = map_units(config)
+        self._may_take = Signal()
+        self._place = range(self._units + config.codec_elements + self._map_units)
         super().__init__(
             {
                 "beats": In(stream.Signature(FeatureBeat(config))),
-                "skip_map": In(1),
-                "map": Out(WORD_ELEMENTS),
-                "columns": Out(unit_array(config, self.units)),
-                "offset": Out(ceil_log2(self.units)),
+                "columns": Out(unit_array(config, self._units)),
+                "offset": Out(self._column_bits),
                 "filled": Out(1),
                 "take": In(1),
-                "taken": In(range(self.most_taken + 1)),
+                "taken": In(range(config.codec_elements + 1)),
+                "skip_map": In(1),
+                "fetch_map": In(1),
+                "group_values": In(range(config.codec_elements + 1)),
                 "close": In(1),
+                "map": Out(WORD_ELEMENTS),
+                "map_values": Out(range(WORD_ELEMENTS + 1)),
+                "map_valid": Out(1),
                 "error": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row = stream.Signature(UnitRow(self.config))
+        row = stream.Signature(CountedRow(self.config))
         current, following = row.create(path=("current",)), row.create(path=("following",))
-        position = Signal(range(2 * self.units + self.most_taken))
         waiting = self._receive(m)
-        release = self._move(m, current, position)
-        m.d.comb += following.ready.eq(~current.valid | release)
+        m.d.comb += following.ready.eq(~current.valid | current.ready)
         m.d.comb += waiting.ready.eq(~following.valid | following.ready)
         with m.If(following.ready):
             m.d.sync += [current.valid.eq(following.valid), current.payload.eq(following.payload)]
         with m.If(waiting.ready):
-            m.d.sync += [following.valid.eq(waiting.valid), following.payload.eq(waiting.payload)]
-        self._show(m, (current, following, waiting), position)
+            m.d.sync += [
+                following.valid.eq(waiting.valid),
+                following.payload.data.eq(waiting.payload.data),
+                following.payload.last.eq(waiting.payload.last),
+            ]
+            for count, unit in zip(following.payload.counts, waiting.payload.data, strict=True):
+                m.d.sync += count.eq(count_ones(m, list(unit)))
+
+        position = Signal(self._place)
+        first = Signal(range(self._units + 1))  # place of the first value
+        m.d.comb += first.eq(Mux(self.skip_map, self._map_units, position[: self._column_bits]))
+        packet_left = self._move(m, current, position, first)
+        self._show_values(m, (current, following, waiting), first)
+        self._show_map(m, (current, following, waiting), first, packet_left)
         return m
 
     def _receive(self, m: Module) -> stream.Interface:
         """The rows, from a buffer that cuts the way to `beats.ready`."""
         m.submodules.skid = skid = SkidBuffer(UnitRow(self.config))
-        if self.units == self.config.stream_units:
+        if self._units == self.config.stream_units:
             connect(m, producer=flipped(self.beats), consumer=skid.i)
         else:
             m.submodules.input = register = SkidBuffer(FeatureBeat(self.config))
@@ -146,54 +175,78 @@ class UnitWindow(wiring.Component):
             connect(m, producer=collector.rows, consumer=skid.i)
         return skid.o
 
-    def _move(self, m: Module, current: stream.Interface, position: Signal) -> Value:
-        """Moves the position; the result says that the current row is left behind in this cycle."""
+    def _is_past(self, place: Value) -> Value:
+        """Whether the row end lies before the place, so that units of the next row have been taken."""
+        rows, column = place[self._column_bits :], place[: self._column_bits]
+        return rows[1:].any() | (rows[0] & column.any())
+
+    def _move(self, m: Module, current: stream.Interface, position: Signal, first: Value) -> Value:
+        """Moves the position, and on to the next row; the result says that the packet's last row is left behind.
+
+        The last row of a packet stays until its last slice, which may need no more units.
+        """
+        bits = self._column_bits
         last = current.payload.last
-        after = Signal.like(position)
-        ends, moves, release = Signal(), Signal(), Signal()
-        closing = self._closing
-        overrun = position >= self.units
+        start, after = Signal(self._place), Signal(self._place)
+        closing, overrun, ends, moves = Signal(), Signal(), Signal(), Signal()
+        taken_to = add(m, start, Mux(self.fetch_map, self.group_values, self.taken))
         m.d.comb += [
-            after.eq(position + Mux(self.take, self.taken, 0)),
-            ends.eq((self.take & self.close) | closing),
+            # All but the values, which are known last.
+            start.eq(first + Mux(self.fetch_map, self._map_units, 0)),
+            after.eq(Mux(self.take, taken_to, position)),
+            overrun.eq(position[bits:].any() & ~last),
+            ends.eq(Mux(self.take, self.close, closing)),
             moves.eq(current.valid & (self.take | closing | overrun) & ~self.error),
-            # The last row of a packet stays until its last slice, which may need no more units.
-            release.eq(moves & (ends | ((after >= self.units) & ~last))),
+            current.ready.eq(moves & (ends | overrun | (taken_to[bits:].any() & ~last))),
         ]
+        row_left = Cat(after[:bits], after[bits:] - 1)
         with m.If(moves):
             m.d.sync += [
                 closing.eq(ends & ~last),
-                position.eq(Mux(ends & last, 0, Mux(release, after - self.units, after))),
+                position.eq(Mux(ends & last, 0, Mux(current.ready, row_left, after))),
             ]
-            with m.If(Mux(last, after > self.units, ends & (after <= self.units))):
+            # Units are missing behind the last row, or this row has none of the packet's units.
+            is_past = after[bits + 1 :].any() | (after[bits] & after[:bits].any())
+            with m.If(Mux(last, is_past, ends & ~is_past)):
                 m.d.sync += self.error.eq(1)
-        return release
+        m.d.comb += self._may_take.eq(~closing & ~overrun & ~self.error)
+        return moves & ends & last
 
-    def _show(self, m: Module, rows: Sequence[stream.Interface], position: Signal) -> None:
-        """The map, the columns, and whether they hold all that may be asked for."""
+    def _show_values(self, m: Module, rows: Sequence[stream.Interface], first: Value) -> None:
         current, following, waiting = rows
-        units = self.units
-        first = Signal(range(units + self.map_units))
-        place = position[: ceil_log2(units)]
-        behind = [following.payload.data[index] for index in range(self.map_units - 1)]
-        m.d.comb += [
-            first.eq(place + Mux(self.skip_map, self.map_units, 0)),
-            self.offset.eq(first),
-            self.map.eq(Cat(select_run([*current.payload.data, *behind], place, self.map_units))),
-        ]
-        for column in range(units):
-            in_following = following.payload.data[column]
-            if column < self.map_units - 1:
-                in_following = Mux(first > units + column, waiting.payload.data[column], in_following)
+        m.d.comb += self.offset.eq(first)
+        for column in range(self._units):
             m.d.comb += self.columns[column].eq(
-                Mux(first > column, in_following, current.payload.data[column])
+                Mux(first > column, following.payload.data[column], current.payload.data[column])
             )
-        reaches_third = self.map_units - 1 + self.config.codec_elements > units
-        third = self.skip_map & (place == units - 1) if reaches_third else Const(0)
+        # A map behind a whole row of values from the last column on ends in the third row.
+        longest = self._map_units + self.config.codec_elements
+        third = self.fetch_map & (first == self._units - 1) if longest - 1 > self._units else Const(0)
         covered = following.valid & (following.payload.last | waiting.valid | ~third)
-        m.d.comb += self.filled.eq(
-            current.valid
-            & (current.payload.last | (covered & (position < units)))
-            & ~self._closing
-            & ~self.error
-        )
+        m.d.comb += self.filled.eq(current.valid & (current.payload.last | covered) & self._may_take)
+
+    def _show_map(
+        self, m: Module, rows: Sequence[stream.Interface], first: Value, packet_left: Value
+    ) -> None:
+        current, following, waiting = rows
+        place = add(m, first, self.group_values)[: self._column_bits + 1]
+        bits = self.config.activation_bits
+        units = [
+            Cat(unit, count)
+            for row in (current, following)
+            for unit, count in zip(row.payload.data, row.payload.counts, strict=True)
+        ]
+        third = waiting.payload.data[: self._map_units - 1]
+        units += [Cat(unit, count_ones(m, list(unit))) for unit in third]
+        fetched = select_run(units, place, self._map_units)
+        fresh = Signal(init=1)  # the next row is the first one of a packet
+        enters = following.valid & (packet_left | (fresh & ~current.valid))
+        m.d.sync += fresh.eq((fresh | packet_left) & ~enters)
+        chosen = [
+            Mux(enters, unit, behind) for unit, behind in zip(units[self._units :], fetched, strict=False)
+        ]
+        m.d.comb += [
+            self.map.eq(Cat(unit[:bits] for unit in chosen)),
+            self.map_values.eq(add(m, *(unit[bits:] for unit in chosen))),
+            self.map_valid.eq(enters | (self.take & self.fetch_map)),
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,15 +17,16 @@ from hw.stream.slicer import POSITION_BITS
 class PlainSlice(data.StructLayout):
     """Up to `codec_elements` elements of one group and one activation word.
 
-    `elements`, of which those in `mask`, neighbours, belong to the slice; `group_first`, `group_last`: it begins, ends a
-    group; `turn`: place in the group of element 0, modulo 16; `last`, `sparse`: of the packet.
+    `elements`, of which those in `kept` take a unit: in sparse form the slice's non-zero ones, in dense form all of the
+    slice; `group_first`, `group_last`: it begins, ends a group; `turn`: place in the group of element 0, modulo 16;
+    `last`, `sparse`: of the packet.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
                 "elements": unit_array(config, config.codec_elements),
-                "mask": config.codec_elements,
+                "kept": config.codec_elements,
                 "group_first": 1,
                 "group_last": 1,
                 "turn": POSITION_BITS,
@@ -73,12 +74,17 @@ class WordSlicer(wiring.Component):
         ]
         with m.If(self.slices.ready):
             m.d.sync += self.slices.valid.eq(0)
+        chunk = Signal.like(piece.elements)
+        nonzero = Cat(element.any() for element in chunk)
+        in_slice = below(lane + count, elements) & ~below(lane, elements)
+        m.d.comb += chunk.eq(
+            word.data.as_value().word_select(place[len(lane) :], len(piece.elements.as_value()))
+        )
         with m.If(step):
-            chunk = word.data.as_value().word_select(place[len(lane) :], len(piece.elements.as_value()))
             m.d.sync += [
                 self.slices.valid.eq(1),
                 piece.elements.eq(chunk),
-                piece.mask.eq(below(lane + count, elements) & ~below(lane, elements)),
+                piece.kept.eq(in_slice & (nonzero | (~word.sparse).replicate(elements))),
                 piece.group_first.eq(word.sparse & (group_place == 0)),
                 piece.group_last.eq(word.sparse & (group_end[-1] | packet_last)),
                 piece.turn.eq(group_place - lane),

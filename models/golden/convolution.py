@@ -7,6 +7,7 @@ weights.
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from models.golden.fixed_point import requantise, wrap_int32
 from models.golden.windows import blocks, surround, windows
@@ -15,11 +16,13 @@ from models.network import Shape
 
 Int8Array = npt.NDArray[np.int8]
 
+# Products are of a block that fits the cache, so threads gain little; and on a machine with other work they
+# wait for each other in busy loops, which has been seen to take 20 times as long.
+_one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
+
 
 def exact_float(weights: Int8Array, zero_point: int) -> type[np.floating]:
-    """The smaller float type in which every partial sum of inputs times weights is exact.
-
-    ``weights`` has the outputs first.
+    """The smaller float type in which every partial sum of inputs times weights (outputs first) is exact.
 
     float64 always is: 2^53 is more than 2^37 products of int8 values.
     """
@@ -36,6 +39,7 @@ def _finish(layer: Conv2D | FullyConnected, sums: npt.NDArray[np.floating]) -> I
     return requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
 
 
+@_one_thread
 def conv_2d(layer: Conv2D, x: Int8Array, output: Shape) -> Int8Array:
     """int8[N, H, W, I] to int8[N, H_out, W_out, O] (ConvPerChannel); ``output`` is the shape for batch 1."""
     _, height, width, outputs = output
@@ -81,6 +85,7 @@ def depthwise_conv_2d(layer: DepthwiseConv2D, x: Int8Array, output: Shape) -> In
     return result
 
 
+@_one_thread
 def fully_connected(layer: FullyConnected, x: Int8Array, output: Shape) -> Int8Array:
     """int8[N, ...] to int8[N, ..., O] (reference_integer_ops::FullyConnected)."""
     dtype = exact_float(layer.weights, layer.input_zero_point)

@@ -93,7 +93,9 @@ def test_quantise_multiplier():
     for real in np.exp2(rng.uniform(-31, 29, 1000)):
         multiplier, shift = quantise_multiplier(real)
         assert 1 << 30 <= multiplier < 1 << 31
-        assert abs(Fraction(multiplier) * Fraction(2) ** (shift - 31) / Fraction(real) - 1) <= Fraction(1, 1 << 31)
+        assert abs(Fraction(multiplier) * Fraction(2) ** (shift - 31) / Fraction(real) - 1) <= Fraction(
+            1, 1 << 31
+        )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,12 @@ def test_convolution_is_read(tmp_path):
     (layer,) = network.layers
     assert isinstance(layer, Conv2D)
     assert (network.name, layer.name, layer.inputs, layer.output) == ("file", "conv_2d_0", ("in",), "out")
-    assert (layer.stride, layer.dilation, layer.padding, layer.groups) == ((1, 1), (1, 1), ((1, 1), (1, 1)), 1)
+    assert (layer.stride, layer.dilation, layer.padding, layer.groups) == (
+        (1, 1),
+        (1, 1),
+        ((1, 1), (1, 1)),
+        1,
+    )
     assert (layer.input_zero_point, layer.output_zero_point, layer.activation) == (3, -1, (-128, 127))
     assert layer.requantisation.rounding is Rounding.DOUBLE
     factor = layer.requantisation.multiplier * 2.0 ** (layer.requantisation.shift - 31)
@@ -110,29 +115,51 @@ REFUSED = {
     ),
     "scales on another axis": (
         convolution(
-            weights={"scales": [1.0] * 4, "zero_points": [0] * 4, "axis": 3, "data": np.ones((6, 3, 3, 4), np.int8)}
+            weights={
+                "scales": [1.0] * 4,
+                "zero_points": [0] * 4,
+                "axis": 3,
+                "data": np.ones((6, 3, 3, 4), np.int8),
+            }
         ),
         "4 scales on dimension 3; 6 on dimension 0",
     ),
     "scales of another number": (
-        convolution(weights={"scales": [1.0] * 5, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}),
+        convolution(
+            weights={"scales": [1.0] * 5, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}
+        ),
         "5 scales",
     ),
     "zero points of another number": (
-        convolution(weights={"scales": [1.0] * 6, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}),
+        convolution(
+            weights={"scales": [1.0] * 6, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}
+        ),
         "6 scales and 5 zero points",
     ),
     "negative scale": (convolution(out_scale=-1.0), "not a positive, finite number"),
     "scale that is not a number": (convolution(out_scale=float("nan")), "not a positive, finite number"),
     "zero point out of range": (convolution(zero_point=128), "zero point 128, outside int8"),
     "scale out of range": (convolution(out_scale=1e-12), "above 2\\^30"),
-    "weights computed at run time": (convolution(weights={"scales": [1.0], "zero_points": [0]}), "must be a constant"),
+    "weights computed at run time": (
+        convolution(weights={"scales": [1.0], "zero_points": [0]}),
+        "must be a constant",
+    ),
     "data of another size": (
         convolution(weights={"scales": [1.0], "zero_points": [0], "data": b"abc"}),
         "3 bytes of data do not fit INT8",
     ),
     "channels that do not fit": (convolution(kernel=[6, 3, 3, 3]), "do not fit 4 channels"),
     "output of another shape": (convolution(out=[1, 5, 4, 6]), "output has shape .* follows from its inputs"),
+    "input of two dimensions": (
+        convolution(size=[1, 4], options={"Padding": 1}),
+        "feature map has 4 dimensions",
+    ),
+    "empty input": (convolution(size=[1, 5, 5, 0]), "must not be empty"),
+    "input without dimensions": (convolution(size=[]), "must not be empty"),
+    "window beyond reason": (
+        convolution(options={"DilationHFactor": 1 << 20}),
+        "reaches over 2097153 elements",
+    ),
     "stride of zero": (convolution(options={"StrideH": 0}), "stride"),
     "window that does not fit": (
         convolution(size=[1, 2, 2, 4], out=[1, 1, 1, 6], options={"Padding": 1}),

@@ -146,7 +146,7 @@ def run_bench(
 
     Raises
     ------
-    SimulationFailure
+    SimulationError
         A rule of a stream was broken, the time ran out, or a stream gave another number of beats than
         expected.
     ValueError

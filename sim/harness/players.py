@@ -74,8 +74,7 @@ class StreamPlayer(wiring.Component):
 
 
 class StreamRecorder(wiring.Component):
-    """Takes a stream, with stalls of its own, and writes its beats to a file; the file and the stalls are
-    plusargs.
+    """Writes the beats of a stream to a file, with stalls of its own; the file and the stalls are plusargs.
 
     Parameters
     ----------

@@ -55,9 +55,7 @@ class StreamPort:
 
 
 def streams_of(component: wiring.Component) -> list[StreamPort]:
-    """Every member of a component that is a `stream.Signature`, or an array of them, in the signature's
-    order.
-    """
+    """Each member that is a `stream.Signature`, or an array of them, in the order of the signature."""
     ports = []
     for name, member in component.signature.members.items():
         if member.is_signature and isinstance(member.signature, stream.Signature):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.errors import SkipstoneError
 from sim.harness.exchange import Request
-from sim.harness.runner import SimulationFailure, compile_verilog, execute
+from sim.harness.runner import SimulationError, compile_verilog, execute
 
 
 def replay(folder: Path, *, waves: Path | None = None, simulator: str | None = None) -> dict[str, object]:
@@ -23,7 +23,7 @@ def replay(folder: Path, *, waves: Path | None = None, simulator: str | None = N
     ------
     SkipstoneError
         The folder holds no request, or the model's sources are gone.
-    SimulationFailure
+    SimulationError
         It failed again.
     """
     path = folder / "request.json"
@@ -58,7 +58,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         print(replay(options.folder, waves=options.waves, simulator=options.simulator))
-    except SimulationFailure as failure:
+    except SimulationError as failure:
         print(failure, file=sys.stderr)
         return 1
     except SkipstoneError as error:

@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import cocotb
-from cocotb.handle import HierarchyObject
 from cocotb.triggers import Event, RisingEdge, SimTimeoutError, with_timeout
 
 from sim.harness.clock import PERIOD_NS
@@ -31,10 +30,10 @@ from sim.harness.stalls import Stalls, stall_profile, stream_seed
 class _Stream:
     """The signals of a stream, and its values as the Amaranth shape has them."""
 
-    def __init__(self, dut: HierarchyObject, prefix: str, shape: Any) -> None:
+    def __init__(self, dut: Any, prefix: str, shape: Any) -> None:
         self.name = prefix
         self.shape = shape
-        self.clock = dut.clk
+        self.clock: Any = dut.clk
         self.reset = getattr(dut, "rst", None)
         self.payload = getattr(dut, f"{prefix}__payload")
         self.valid = getattr(dut, f"{prefix}__valid")

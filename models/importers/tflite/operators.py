@@ -102,6 +102,8 @@ def _window(
 ) -> dict[str, Any]:
     stride = (options.integer("StrideH"), options.integer("StrideW"))
     shape = context.input(0).shape
+    if len(shape) != 4:
+        raise NetworkError(f"its input has shape {list(shape)}; a feature map has 4 dimensions")
     return {
         "stride": stride,
         "padding": explicit_padding(options.integer("Padding"), shape, kernel, stride, dilation),
@@ -233,7 +235,7 @@ def _pad(context: Context) -> Layer:
         )
     value = zero_point_of(context.output)
     if context.optional_input(2) is not None:
-        same_quantisation(context, context.activation_input(2))
+        same_quantisation(context, context.input(2))
         fill = context.constant(2, "INT8")
         if fill.size != 1:
             raise NetworkError(f"{fill.size} padding values; one is expected")

@@ -97,7 +97,10 @@ class RawOperator:
         if self.options_table is None or self.options_type != getattr(tflite.BuiltinOptions, kind.__name__):
             raise NetworkError(f"its {kind.__name__} are missing")
         table = kind()
-        table.Init(self.options_table.Bytes, self.options_table.Pos)
+        try:
+            table.Init(self.options_table.Bytes, self.options_table.Pos)
+        except _DAMAGE:
+            raise NetworkError(f"the file is damaged: its {kind.__name__} cannot be read") from None
         return RawOptions(table)
 
 

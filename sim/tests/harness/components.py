@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+import enum
+
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,16 +15,10 @@ PIXEL = data.StructLayout({"value": data.ArrayLayout(8, 3), "offset": 5, "last":
 class Fifo(wiring.Component):
     """A queue, with a counter of what has gone through and a pulse for every `batch` beats."""
 
-    def __init__(self, shape=unsigned(8), *, depth=4, batch=4):
+    def __init__(self, shape=8, *, depth=4, batch=4):
         self._batch = batch
         self._depth = depth
-        self._width = (
-            data.Layout.cast(shape).size
-            if isinstance(shape, data.Layout)
-            else unsigned(shape).width
-            if isinstance(shape, int)
-            else shape.width
-        )
+        self._width = Shape.cast(shape).width
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -74,34 +70,40 @@ class Narrow(wiring.Component):
         return m
 
 
+class Fault(enum.IntEnum):
+    """What a `Broken` stage does wrong."""
+
+    NONE = 0
+    WITHDRAWS = 1  # drops valid after a cycle of waiting
+    CHANGES = 2  # alters a waiting payload
+    LOSES = 3  # drops each eighth beat
+    STOPS = 4  # takes no beat after the eighth
+
+
 class Broken(wiring.Component):
-    """A register stage for streams that has one of these faults, or `None` of them.
+    """A register stage for streams with the fault that its input names."""
 
-    `withdraws` drops valid after a cycle of waiting, `changes` alters a waiting payload, `loses` drops each
-    eighth beat, `stops` takes no beat after the eighth.
-    """
-
-    def __init__(self, fault=None, width=8):
-        self._fault = fault
-        super().__init__(
-            {"i": In(stream.Signature(width)), "o": Out(stream.Signature(width)), "taken": Out(4)}
-        )
+    def __init__(self, width=8):
+        members = {"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))}
+        super().__init__({**members, "fault": In(3), "taken": Out(4)})
 
     def elaborate(self, platform):
         m = Module()
         free = ~self.o.valid | self.o.ready
-        stopped = (self.taken == 8) & (self._fault == "stops")
+        stopped = (self.taken == 8) & (self.fault == Fault.STOPS)
+        lost = (self.taken[:3] == 7) & (self.fault == Fault.LOSES)
         m.d.comb += self.i.ready.eq(free & ~stopped)
         with m.If(free):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.ready & self.i.valid):
-            m.d.sync += [self.o.payload.eq(self.i.payload), self.o.valid.eq(1), self.taken.eq(self.taken + 1)]
-            if self._fault == "loses":
-                with m.If(self.taken[:3] == 7):
-                    m.d.sync += self.o.valid.eq(0)
+            m.d.sync += [
+                self.o.payload.eq(self.i.payload),
+                self.o.valid.eq(~lost),
+                self.taken.eq(self.taken + 1),
+            ]
         with m.If(self.o.valid & ~self.o.ready):
-            if self._fault == "withdraws":
+            with m.If(self.fault == Fault.WITHDRAWS):
                 m.d.sync += self.o.valid.eq(0)
-            if self._fault == "changes":
+            with m.If(self.fault == Fault.CHANGES):
                 m.d.sync += self.o.payload.eq(self.o.payload + 1)
         return m

@@ -18,8 +18,8 @@ async def passes_all_beats(dut):
     shape = SHAPES[wanted["shape"]]
     source = Source(dut, "i", shape=shape, stalls=wanted["stalls"], seed=exchange.seed())
     sink = Sink(dut, "o", shape=shape, stalls=wanted["stalls"], seed=exchange.seed())
-    if hasattr(dut, "enable"):
-        dut.enable.value = 1
+    for name, value in wanted["settings"].items():
+        getattr(dut, name).value = value
     await start(dut)
     source.send(wanted["beats"])
     got = await sink.receive(len(wanted["expected"]), timeout_cycles=5_000)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_get, stream_put, stream_source
-from sim.tests.harness.components import PIXEL, Broken, Fifo, Narrow
+from sim.tests.harness.components import PIXEL, Broken, Fault, Fifo, Narrow
 
 
 @pytest.mark.parametrize("stalls", ["none", "random", "bursty", "slow"])
@@ -49,17 +49,21 @@ def test_put_and_get_one_beat():
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("withdraws", "stream o: valid was withdrawn"),
-        ("changes", "stream o: payload changed"),
-        ("loses", "not over after 1000 cycles"),
-        ("stops", "not over after 1000 cycles"),
+        (Fault.WITHDRAWS, "stream o: valid was withdrawn"),
+        (Fault.CHANGES, "stream o: payload changed"),
+        (Fault.LOSES, "not over after 1000 cycles"),
+        (Fault.STOPS, "not over after 1000 cycles"),
     ],
 )
 def test_faults_are_found(fault, message):
-    dut = Broken(fault)
+    dut = Broken()
+
+    async def set_fault(ctx):
+        ctx.set(dut.fault, fault)
+
     sink = StreamSink(dut.o, count=64, stalls="random", seed=4)
     with pytest.raises(AssertionError, match=message):
-        simulate(dut, stream_source(dut.i, range(64)), sink, deadline=1_000)
+        simulate(dut, set_fault, stream_source(dut.i, range(64)), sink, deadline=1_000)
 
 
 def test_a_beat_too_many_is_seen():

@@ -3,15 +3,16 @@ simulators."""
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sim.harness import toolchain
 from sim.harness.bench import Bench, build_bench
 from sim.harness.bench_run import Equals, Rises, run_bench
-from sim.harness.runner import SimulationFailure
-from sim.tests.harness.components import PIXEL, Broken, Fifo, Narrow
+from sim.harness.runner import SimulationError
+from sim.harness.stalls import PROFILES
+from sim.tests.harness.components import PIXEL, Broken, Fault, Fifo, Narrow
 
 ON = {"enable": 1}
 
@@ -23,14 +24,21 @@ def simulator(request):
     return request.param
 
 
-@pytest.mark.parametrize("width", [1, 8, 30, 128, 1200])
+@pytest.mark.parametrize("width", [1, 128, 1200])
 def test_payloads_of_any_width_arrive_whole(simulator, width):
-    model = build_bench(Fifo(unsigned(width)), name="fifo", simulator=simulator)
+    model = build_bench(Fifo(width), name="fifo", simulator=simulator)
     generator = np.random.default_rng(width)
     beats = [int.from_bytes(generator.bytes(150), "little") >> (1200 - width) for _ in range(40)]
-    for stalls in ("none", "random", "bursty", "slow"):
-        result = run_bench(model, {"i": beats}, expect={"o": 40}, settings=ON, stalls=stalls, seed=width)
-        assert result.beats("o") == beats, f"{stalls}, seed {width}"
+    result = run_bench(model, {"i": beats}, expect={"o": 40}, settings=ON, stalls="random", seed=width)
+    assert result.beats("o") == beats
+
+
+@pytest.mark.parametrize("stalls", PROFILES)
+def test_stalls_lose_and_repeat_nothing(simulator, stalls):
+    model = build_bench(Fifo(), name="fifo", simulator=simulator)
+    result = run_bench(model, {"i": range(250)}, expect={"o": 250}, settings=ON, stalls=stalls, seed=1)
+    assert result.beats("o") == list(range(250))
+    assert result.cycles > 250 * (1 + PROFILES[stalls].probability)
 
 
 def test_a_bench_without_stalls_moves_a_beat_a_cycle(simulator):
@@ -80,37 +88,35 @@ def test_no_beats_at_all(simulator):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (None, None),
-        ("withdraws", "stream o: valid was withdrawn before ready"),
-        ("changes", "stream o: payload changed while it waited"),
-        ("loses", "i took 64 of 64, o gave 56 of 64"),
-        ("stops", "not over after 1000 cycles: i took 8 of 64, o gave 8 of 64, taken="),
+        (Fault.WITHDRAWS, "stream o: valid was withdrawn before ready"),
+        (Fault.CHANGES, "stream o: payload changed while it waited"),
+        (Fault.LOSES, "i took 64 of 64, o gave 56 of 64"),
+        (Fault.STOPS, "not over after 1000 cycles: i took 8 of 64, o gave 8 of 64, taken="),
     ],
 )
 def test_faults_are_found(simulator, fault, message):
-    model = build_bench(Broken(fault), name="stage", simulator=simulator)
+    model = build_bench(Broken(), name="stage", simulator=simulator)
 
-    def once():
+    def one(fault):
         return run_bench(
             model,
             {"i": range(64)},
             expect={"o": 64},
             stalls={"o": "random"},
+            settings={"fault": fault},
             status=["taken"],
             timeout_cycles=1_000,
             seed=6,
         )
 
-    if fault is None:
-        assert once().beats("o") == list(range(64))
-        return
-    with pytest.raises(SimulationFailure, match=message):
-        once()
+    assert one(Fault.NONE).beats("o") == list(range(64))
+    with pytest.raises(SimulationError, match=message):
+        one(fault)
 
 
 def test_a_beat_too_many_is_found(simulator):
     model = build_bench(Fifo(), name="fifo", simulator=simulator)
-    with pytest.raises(SimulationFailure, match="stream o: 10 beats came, 9 expected"):
+    with pytest.raises(SimulationError, match="stream o: 10 beats came, 9 expected"):
         run_bench(model, {"i": range(10)}, expect={"o": 9}, settings=ON, seed=1)
 
 
@@ -128,9 +134,9 @@ class Fork(wiring.Component):
     """Copies its input, which cannot be stalled, to an array of streams of which none is waited for."""
 
     mask: In(2)
-    seen: Out(1).array(2)  # type: ignore[valid-type]
-    i: In(stream.Signature(4, always_ready=True))  # type: ignore[valid-type]
-    o: Out(stream.Signature(4, always_ready=True)).array(2)  # type: ignore[valid-type]
+    seen: Out(1).array(2)
+    i: In(stream.Signature(4, always_ready=True))
+    o: Out(stream.Signature(4, always_ready=True)).array(2)
 
     def elaborate(self, platform):
         m = Module()
@@ -157,7 +163,7 @@ def test_arrays_of_streams_and_streams_that_cannot_stall(simulator):
 
 def test_what_cannot_be_played_is_refused():
     class Always(wiring.Component):
-        i: In(stream.Signature(4, always_valid=True))  # type: ignore[valid-type]
+        i: In(stream.Signature(4, always_valid=True))
 
     with pytest.raises(ValueError, match="stream i is always valid"):
         Bench(Always())

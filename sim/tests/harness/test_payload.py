@@ -13,15 +13,15 @@ from sim.harness.stalls import PROFILES, StallProfile, stall_profile, stream_see
 from sim.tests.harness.components import PIXEL
 
 
-class Kind(enum.Enum, shape=2):
+class Kind(enum.Enum, shape=2):  # type: ignore[call-arg]
     DENSE = 0
     SPARSE = 2
 
 
 class Word(data.Struct):
     kind: Kind
-    delta: signed(5)  # type: ignore[valid-type]
-    pixels: data.ArrayLayout(PIXEL, 2)  # type: ignore[valid-type]
+    delta: signed(5)
+    pixels: data.ArrayLayout(PIXEL, 2)
 
 
 def test_pack_and_unpack_are_inverse():

@@ -19,12 +19,18 @@ from models.errors import SkipstoneError
 from sim.harness import cache, toolchain
 from sim.harness.exchange import Request
 from sim.harness.replay import replay
-from sim.harness.runner import BuildFailure, SimulationFailure, build, compile_verilog, run
+from sim.harness.runner import BuildError, SimulationError, build, compile_verilog, run
 from sim.tests.harness.components import Fifo
 
 TESTS = "sim.tests.harness.stream_tests"
 FAILING = "sim.tests.harness.failing_tests"
-BEATS = {"shape": "plain", "stalls": "random", "beats": list(range(20)), "expected": list(range(20))}
+BEATS = {
+    "shape": "plain",
+    "stalls": "random",
+    "beats": list(range(20)),
+    "expected": list(range(20)),
+    "settings": {"enable": 1},
+}
 
 pytestmark = pytest.mark.skipif(
     toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator"))
@@ -90,7 +96,7 @@ def test_internals_are_reachable_when_asked():
 
 def test_nothing_stays_of_a_build_that_fails(tmp_path, monkeypatch):
     monkeypatch.setenv("SKIPSTONE_BUILD", str(tmp_path))
-    with pytest.raises(BuildFailure, match="syntax error"):
+    with pytest.raises(BuildError, match="syntax error"):
         compile_verilog({"bad.v": "module bad(; endmodule\n"}, name="bad")
     assert not list((tmp_path / "sim").glob("bad*"))
 
@@ -122,27 +128,27 @@ def test_several_tests_can_be_named(model):
 
 @pytest.mark.parametrize("name", ["passes", "all_beats", "passes_all_beats_of_it"])
 def test_a_test_that_does_not_run_is_a_failure(model, name):
-    with pytest.raises(SimulationFailure, match=f"has no test '{name}' that runs"):
+    with pytest.raises(SimulationError, match=f"has no test '{name}' that runs"):
         run(model, TESTS, testcase=["reports_progress", name], parameters={"steps": 0}, seed=1)
 
 
 def test_a_module_without_tests_is_a_failure(model):
-    with pytest.raises(SimulationFailure):
+    with pytest.raises(SimulationError):
         run(model, "sim.tests.harness.components", seed=1)
 
 
 def test_a_module_that_does_not_exist_is_a_failure(model):
-    with pytest.raises(SimulationFailure, match="no_such_module"):
+    with pytest.raises(SimulationError, match="no_such_module"):
         run(model, "sim.tests.harness.no_such_module", seed=1)
 
 
 def test_one_failing_test_of_a_module_fails_the_run(model):
-    with pytest.raises(SimulationFailure, match=r"fails: .*as it should"):
+    with pytest.raises(SimulationError, match=r"fails: .*as it should"):
         run(model, FAILING, seed=1)
 
 
 def test_a_failure_prints_the_command_that_repeats_it(model):
-    with pytest.raises(SimulationFailure, match="seed 5") as failure:
+    with pytest.raises(SimulationError, match="seed 5") as failure:
         run(model, FAILING, testcase="fails", seed=5)
     command = re.search(r"python (-m sim\.harness\.replay (\S+))", str(failure.value))
     assert command is not None

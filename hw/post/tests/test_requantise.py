@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hw.config import CoreConfig
+from hw.post.layouts import MapParameters
+from hw.post.requantise import Requantiser
+from hw.post.tests.requantiser_set import RequantiserSet, check
+from hw.post.tests.samples import corner_samples, random_samples
+from sim.harness.amaranth_sim import simulate
+from sim.harness.bench import build_bench
+from sim.harness.payload import pack
+
+BOUNDS = [(-256, 255), (-3, 100), (0, 0), (-256, -256), (0, 255)]
+MOST_LEFT_SHIFT = 3
+
+REQUANTISERS = [
+    *(Requantiser(CoreConfig(post_dsps=dsps)) for dsps in range(5)),
+    Requantiser(CoreConfig(post_dsps=4, max_left_shift=0)),
+    Requantiser(CoreConfig(post_dsps=4, max_left_shift=MOST_LEFT_SHIFT)),
+    Requantiser(CoreConfig(post_dsps=4, activation_bits=16)),
+]
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return build_bench(RequantiserSet(REQUANTISERS), name="requantiser_set")
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_corners(bench, bounds):
+    check(bench, REQUANTISERS, corner_samples(max_left_shift=MOST_LEFT_SHIFT), bounds, seed=0)
+
+
+@pytest.mark.parametrize("seed, bounds", [(0, BOUNDS[0]), (1, BOUNDS[1])])
+def test_random_accumulators(bench, seed, bounds):
+    samples = random_samples(60_000, np.random.default_rng(seed), max_left_shift=MOST_LEFT_SHIFT)
+    check(bench, REQUANTISERS, samples, bounds, seed)
+
+
+@pytest.mark.parametrize("bounds", [(-(1 << 16), (1 << 16) - 1), (-40_000, 0)])
+def test_wide_activations(bounds):
+    seed = 1
+    config = CoreConfig(activation_bits=16, post_dsps=2)
+    samples = random_samples(800, np.random.default_rng(seed), max_left_shift=config.max_left_shift)
+    expected = samples.requantised(*bounds)
+    dut = Requantiser(config)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.lower, bounds[0])
+        ctx.set(dut.upper, bounds[1])
+        for cycle in range(len(samples) + dut.latency):
+            if cycle >= dut.latency:
+                number = cycle - dut.latency
+                assert ctx.get(dut.value) == expected[number], f"{samples[number]}, seed {seed}"
+            index = min(cycle, len(samples) - 1)
+            ctx.set(dut.accumulator, int(samples.accumulator[index]))
+            ctx.set(dut.parameters.as_value(), pack(MapParameters, samples.parameters(index)))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert len(set(expected)) > 100

@@ -1,0 +1,46 @@
+"""The layers of a network: parameters, shapes and cost. Their arithmetic is `models.golden`."""
+
+from models.layers.base import (
+    Layer,
+    Padding,
+    Pair,
+    Requantisation,
+    Rounding,
+    UnaryLayer,
+    WindowLayer,
+    window_output,
+)
+from models.layers.elementwise import Add, Dequantize, Quantize, Relu, Relu6, Requantize, Softmax
+from models.layers.movement import Concatenation, Pad, Reshape
+from models.layers.reduction import AveragePool2D, MaxPool2D, Mean, Pool2D
+from models.layers.weighted import Conv2D, Convolution, DepthwiseConv2D, FullyConnected, WeightedLayer
+
+__all__ = [
+    "Add",
+    "AveragePool2D",
+    "Concatenation",
+    "Conv2D",
+    "Convolution",
+    "DepthwiseConv2D",
+    "Dequantize",
+    "FullyConnected",
+    "Layer",
+    "MaxPool2D",
+    "Mean",
+    "Pad",
+    "Padding",
+    "Pair",
+    "Pool2D",
+    "Quantize",
+    "Relu",
+    "Relu6",
+    "Requantisation",
+    "Requantize",
+    "Reshape",
+    "Rounding",
+    "Softmax",
+    "UnaryLayer",
+    "WeightedLayer",
+    "WindowLayer",
+    "window_output",
+]

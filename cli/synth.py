@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from boards.synthesis.targets import TARGETS, Target
 from boards.synthesis.tools import CircuitError
 from hw.config import CoreConfig
 from hw.core import Core
+from models.files import write_text
 
 
 class TargetName(StrEnum):
@@ -51,20 +52,21 @@ def synth(
     console = Console()
     chosen = list(TARGETS.values()) if target is TargetName.all else [TARGETS[target]]
     jobs = [(part, part.configure(groups, lanes)) for part in chosen]
-    results = []
+    results: list[dict[str, Any]] = []
     passed = True
     for part, config in jobs:
         try:
             report = _build(part, config, folder, freq, console)
         except CircuitError as error:
             print(f"skipstone: {error}", file=sys.stderr)
+            results.append({"target": part.name, "config": config.as_dict(), "error": str(error)})
             passed = False
             continue
         _show(report, config, console)
-        results.append({"config": config.as_dict(), **report.as_dict()})
+        results.append({"target": part.name, "config": config.as_dict(), **report.as_dict()})
         passed &= report.fast_enough
     if json_file is not None:
-        json_file.write_text(json.dumps({"targets": results, "passed": passed}, indent=2) + "\n")
+        write_text(json_file, json.dumps({"targets": results, "passed": passed}, indent=2) + "\n")
     if not passed:
         raise typer.Exit(1)
 
@@ -95,6 +97,6 @@ def _show(report: Report, config: CoreConfig, console: Console) -> None:
     table.add_row("clock", clock, f"{report.frequency:g} MHz", verdict)
     console.print(table)
     console.print(
-        f"Of the flip-flops, {report.harness_flip_flops} are the harness's that stands for the pins.",
+        f"Of the flip-flops, {report.harness_flip_flops} are the harness's, which stands for the pins.",
         highlight=False,
     )

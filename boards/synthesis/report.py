@@ -53,7 +53,6 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The report for a JSON file."""
         return {
-            "target": self.target.name,
             "part": self.target.part,
             "resources": {u.name: {"used": u.used, "available": u.available} for u in self.usage},
             "harness_flip_flops": self.harness_flip_flops,

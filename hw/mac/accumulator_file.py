@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Shape, ShapeLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.mac.two_port_memory import TwoPortMemory
+from hw.memory.two_port_memory import TwoPortMemory
 
 
 class AccumulatorFile(wiring.Component):

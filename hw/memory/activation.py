@@ -12,13 +12,16 @@ Word `a` lies in bank `a mod banks`, so that a run of words touches all banks in
 
 from __future__ import annotations
 
-from amaranth import Signal
+from typing import Any
+
+from amaranth import Array, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.memory.arbiter import RotatingArbiter, any_of, one_hot_mux
+from hw.memory.two_port_memory import TwoPortMemory
 
 
 def activation_word(config: CoreConfig) -> data.ArrayLayout:
@@ -48,7 +51,7 @@ class ActivationMemory(wiring.Component):
 
     Each bank serves one read and one write a cycle. Responses come `READ_LATENCY` cycles after the request was accepted,
     in order, and cannot be stalled: a reader asks only for what it can hold. `writes[0]` wins over `writes[1]`. Nobody may
-    read a word in the cycle in which it is written (the data would be undefined); `collision` tells if it happened.
+    read a word in the cycle in which it is written (old data would come); `collision` tells if it happened.
 
     Ports: `requests[R]` streams of word addresses; `responses[R]` {valid, data}; `writes[2]` streams of `ActivationWrite`;
     `collision` (for simulation).
@@ -73,22 +76,22 @@ class ActivationMemory(wiring.Component):
         bank_bits = (banks - 1).bit_length()
         read_data, grants, collisions = [], [], []
         for bank in range(banks):
-            store = memory.Memory(
-                shape=activation_word(self.config), depth=self.config.activation_depth, init=[]
+            store = TwoPortMemory(
+                activation_word(self.config), self.config.activation_depth, parts=WORD_ELEMENTS
             )
             m.submodules[f"bank_{bank}"] = store
-            read = store.read_port()
-            grants.append(self._connect_read(m, read, bank, bank_bits))
-            write = self._connect_write(m, store, bank, bank_bits)
-            read_data.append(read.data)
-            collisions.append(read.en & write.en.any() & (read.addr == write.addr))
+            grants.append(self._connect_read(m, store.read, bank, bank_bits))
+            self._connect_write(m, store.write, bank, bank_bits)
+            read_data.append(store.read.data)
+            same_word = store.read.address == store.write.address
+            collisions.append(store.read.enable & store.write.enable.any() & same_word)
         m.d.comb += self.collision.eq(any_of(collisions))
-        self._connect_responses(m, grants, read_data)
+        self._connect_responses(m, grants, read_data, bank_bits)
         for index in range(2):
             self._connect_write_ready(m, index, bank_bits)
         return m
 
-    def _connect_read(self, m: Module, port: memory.ReadPort, bank: int, bank_bits: int) -> Value:
+    def _connect_read(self, m: Module, port: Any, bank: int, bank_bits: int) -> Value:
         """Arbitrate a bank's read port; returns the one-hot grant."""
         m.submodules[f"read_arbiter_{bank}"] = arbiter = RotatingArbiter(self.readers)
         for index, request in enumerate(self.requests):
@@ -96,22 +99,20 @@ class ActivationMemory(wiring.Component):
         rows = [request.payload[bank_bits:] for request in self.requests]
         m.d.comb += [
             arbiter.accept.eq(1),
-            port.en.eq(arbiter.grant.any()),
-            port.addr.eq(one_hot_mux(arbiter.grant, rows)),
+            port.enable.eq(arbiter.grant.any()),
+            port.address.eq(one_hot_mux(arbiter.grant, rows)),
         ]
         return arbiter.grant
 
-    def _connect_write(self, m: Module, store: memory.Memory, bank: int, bank_bits: int) -> memory.WritePort:
-        port = store.write_port(granularity=1)
+    def _connect_write(self, m: Module, port: Any, bank: int, bank_bits: int) -> None:
         # The last assignment wins: writes[0] goes first where both want this bank.
         for write in reversed(list(self.writes)):
             with m.If(write.valid & (write.payload.address[:bank_bits] == bank)):
                 m.d.comb += [
-                    port.addr.eq(write.payload.address[bank_bits:]),
+                    port.address.eq(write.payload.address[bank_bits:]),
                     port.data.eq(write.payload.data),
-                    port.en.eq(write.payload.enable),
+                    port.enable.eq(write.payload.enable),
                 ]
-        return port
 
     def _connect_write_ready(self, m: Module, index: int, bank_bits: int) -> None:
         if index == 0:
@@ -121,17 +122,17 @@ class ActivationMemory(wiring.Component):
         same_bank = first.payload.address[:bank_bits] == second.payload.address[:bank_bits]
         m.d.comb += second.ready.eq(~(first.valid & same_bank))
 
-    def _connect_responses(self, m: Module, grants: list[Value], read_data: list[Value]) -> None:
-        for index in range(self.readers):
-            granted = Signal(len(grants), name=f"granted_{index}")
-            for bank, grant in enumerate(grants):
-                m.d.comb += granted[bank].eq(grant[index])
-            selected = Signal.like(granted, name=f"selected_{index}")
-            m.d.comb += self.requests[index].ready.eq(granted.any())
+    def _connect_responses(self, m: Module, grants: list[Value], read_data: list[Value], bank_bits: int) -> None:
+        for index, request in enumerate(self.requests):
+            granted = any_of([grant[index] for grant in grants])
+            # The bank's number selects with fewer LUTs than the one-hot grants would.
+            bank = Signal(bank_bits, name=f"bank_of_{index}")
+            arriving = Signal(name=f"arriving_{index}")
+            response = self.responses[index]
+            m.d.comb += request.ready.eq(granted)
             m.d.sync += [
-                selected.eq(granted),
-                self.responses[index].valid.eq(selected.any()),
-                Value.cast(self.responses[index].data).eq(
-                    one_hot_mux(selected, [Value.cast(word) for word in read_data])
-                ),
+                bank.eq(request.payload[:bank_bits]),
+                arriving.eq(granted),
+                response.valid.eq(arriving),
+                Value.cast(response.data).eq(Array(read_data)[bank]),
             ]

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import PARAMETER_PLANES, CoreConfig
-from hw.mac.two_port_memory import TwoPortMemory
+from hw.memory.two_port_memory import TwoPortMemory
 from hw.post.layouts import MapParameters, ParameterWrite, parameter_entries
 
 

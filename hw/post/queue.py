@@ -7,7 +7,7 @@ from amaranth.hdl import Module, ShapeLike, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.mac.two_port_memory import TwoPortMemory
+from hw.memory.two_port_memory import TwoPortMemory
 
 
 class StreamQueue(wiring.Component):

@@ -5,7 +5,7 @@ import pytest
 from amaranth import signed
 
 from hw.mac.accumulator_file import AccumulatorFile
-from hw.mac.two_port_memory import TwoPortMemory
+from hw.memory.two_port_memory import TwoPortMemory
 from sim.harness.amaranth_sim import simulate
 
 

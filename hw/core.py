@@ -39,7 +39,6 @@ from hw.memory.activation import ActivationMemory
 from hw.memory.weights import WeightMemory, weight_word
 from hw.post.processor import PostProcessor
 from hw.stream.layouts import FeatureBeat
-from hw.stream.register import StreamRegister
 from hw.stream.sparse_decoder import SparseDecoder
 from hw.stream.sparse_encoder import SparseEncoder
 
@@ -125,21 +124,23 @@ class Core(wiring.Component):
         return m
 
     def _run_layers(self, m: Module, sequencer: Sequencer, weight_loader: WeightLoader) -> None:
-        """A descriptor goes to the weight loader at once and to the sequencer when the layer before is done."""
-        m.submodules.next_layer = next_layer = StreamRegister(LayerDescriptor(self.config))
-        both = self.layers.valid & next_layer.i.ready & weight_loader.layers.ready
+        """A descriptor waits at `layers` until the layer before is done; the weight loader looks at it there, once."""
+        seen = Signal()
         m.d.comb += [
-            self.layers.ready.eq(next_layer.i.ready & weight_loader.layers.ready),
-            next_layer.i.valid.eq(both),
-            next_layer.i.payload.eq(self.layers.payload),
-            weight_loader.layers.valid.eq(both),
+            weight_loader.layers.valid.eq(self.layers.valid & ~seen),
             weight_loader.layers.payload.eq(self.layers.payload),
+            sequencer.layers.valid.eq(self.layers.valid & seen),
+            sequencer.layers.payload.eq(self.layers.payload),
+            self.layers.ready.eq(sequencer.layers.ready & seen),
             weight_loader.release.eq(sequencer.release),
             weight_loader.released_words.eq(sequencer.released_words),
             sequencer.loaded.eq(weight_loader.loaded),
             self.busy.eq(sequencer.busy),
         ]
-        connect(m, producer=next_layer.o, consumer=sequencer.layers)
+        with m.If(weight_loader.layers.valid & weight_loader.layers.ready):
+            m.d.sync += seen.eq(1)
+        with m.Elif(sequencer.layers.valid & sequencer.layers.ready):
+            m.d.sync += seen.eq(0)
         connect(m, producer=flipped(self.weights), consumer=weight_loader.beats)
         connect(m, producer=sequencer.reports, consumer=flipped(self.reports))
 

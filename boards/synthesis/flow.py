@@ -33,6 +33,10 @@ RELAX_COLLISIONS = (
     "t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i r:TRANSPARENCY_MASK=1'0 %i"
 )
 
+# Amaranth names the elements of an array `a[0]`, `a[1]`, ..., and abc9's input names the bits of wire `a` so: with both it
+# dies without a word.
+HIDE_ELEMENTS = "rename -hide w:*]"
+
 
 def yosys_script(target: Target) -> str:
     """The yosys script that makes ``top.json`` of ``top.il``, and what `read_netlist` reads on the way."""
@@ -40,6 +44,7 @@ def yosys_script(target: Target) -> str:
     return "\n".join(
         (
             f"read_rtlil {TOP}.il",
+            HIDE_ELEMENTS,
             RELAX_COLLISIONS,
             f"{synthesis} -run begin:map_ram",
             f"tee -q -o {MEMORIES} dump t:$mem_v2",

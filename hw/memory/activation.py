@@ -42,14 +42,15 @@ class ActivationWrite(data.StructLayout):
         )
 
 
-READ_LATENCY = 2
-"""Cycles from the acceptance of a read request to its response."""
+def read_latency(config: CoreConfig) -> int:
+    """Cycles from the acceptance of a read request to its response: one for the bank, one to select among several."""
+    return 1 if config.activation_banks == 1 else 2
 
 
 class ActivationMemory(wiring.Component):
     """Banked activation memory with arbitrated readers and two writers.
 
-    Each bank serves one read and one write a cycle. Responses come `READ_LATENCY` cycles after the request was accepted,
+    Each bank serves one read and one write a cycle. Responses come `read_latency` cycles after the request was accepted,
     in order, and cannot be stalled: a reader asks only for what it can hold. `writes[0]` wins over `writes[1]`. Nobody may
     read a word in the cycle in which it is written (old data would come); `collision` tells if it happened.
 
@@ -122,7 +123,9 @@ class ActivationMemory(wiring.Component):
         same_bank = first.payload.address[:bank_bits] == second.payload.address[:bank_bits]
         m.d.comb += second.ready.eq(~(first.valid & same_bank))
 
-    def _connect_responses(self, m: Module, grants: list[Value], read_data: list[Value], bank_bits: int) -> None:
+    def _connect_responses(
+        self, m: Module, grants: list[Value], read_data: list[Value], bank_bits: int
+    ) -> None:
         for index, request in enumerate(self.requests):
             granted = any_of([grant[index] for grant in grants])
             # The bank's number selects with fewer LUTs than the one-hot grants would.
@@ -130,9 +133,9 @@ class ActivationMemory(wiring.Component):
             arriving = Signal(name=f"arriving_{index}")
             response = self.responses[index]
             m.d.comb += request.ready.eq(granted)
-            m.d.sync += [
-                bank.eq(request.payload[:bank_bits]),
-                arriving.eq(granted),
-                response.valid.eq(arriving),
-                Value.cast(response.data).eq(Array(read_data)[bank]),
-            ]
+            m.d.sync += [bank.eq(request.payload[:bank_bits]), arriving.eq(granted)]
+            selected = Array(read_data)[bank]
+            if read_latency(self.config) == 1:
+                m.d.comb += [response.valid.eq(arriving), Value.cast(response.data).eq(selected)]
+            else:
+                m.d.sync += [response.valid.eq(arriving), Value.cast(response.data).eq(selected)]

@@ -1,22 +1,17 @@
-"""A memory with one read and one write port that becomes one clean block RAM or LUT RAM on every target."""
+"""A memory with one read and one write port: every RAM of the accelerator."""
 
 from __future__ import annotations
 
-from amaranth import Signal
 from amaranth.hdl import Module, Shape, ShapeLike
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 
 class TwoPortMemory(wiring.Component):
-    """`depth` words, all zero at first.
+    """`depth` words, all zero at first. Read data follow one cycle after `read.enable` and stay until the next enabled read.
 
-    Read data follow one cycle after `read.enable` and stay until the next enabled read.
-
-    A read of the very word that is being written keeps the data read before. A synchronous read port that
-    promises anything else there (old or new data) costs a register and a multiplexer for each bit on targets
-    whose RAM does not. The address comparison that this takes instead lets a synthesis tool see that the case
-    does not arise.
+    A word must not be read in the cycle in which it is written. The users see to that, so synthesis may take whatever the RAM
+    of the target gives then (`boards.synthesis` says so to yosys); described is the old data.
 
     Parameters
     ----------
@@ -45,18 +40,14 @@ class TwoPortMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.store = store = memory.Memory(shape=self.width, depth=self.depth, init=[])
-        read = store.read_port(domain="comb")
+        read = store.read_port()
         write = store.write_port(granularity=self.width // self.parts)
-        data = Signal(self.width, reset_less=True)
-        collision = Signal()
         m.d.comb += [
             read.addr.eq(self.read.address),
+            read.en.eq(self.read.enable),
+            self.read.data.eq(read.data),
             write.addr.eq(self.write.address),
             write.data.eq(self.write.data),
             write.en.eq(self.write.enable),
-            collision.eq(self.write.enable.any() & (self.read.address == self.write.address)),
-            self.read.data.eq(data),
         ]
-        with m.If(self.read.enable & ~collision):
-            m.d.sync += data.eq(read.data)
         return m

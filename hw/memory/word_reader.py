@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Mux, Signal
+from amaranth import Cat, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.memory.activation import READ_LATENCY, activation_word
+from hw.memory.activation import activation_word, read_latency
 
 
 class WordRequest(data.StructLayout):
@@ -22,7 +22,10 @@ class WordRequest(data.StructLayout):
 
 
 class Word(data.StructLayout):
-    """A word, its sparsity map (bit i: element i is not zero) and what came with its request."""
+    """A word, its sparsity map (bit i: element i is not zero) and what came with its request.
+
+    Of a word that was not read only the map is right: all zero.
+    """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:
         super().__init__({"data": activation_word(config), "map": WORD_ELEMENTS, "meta": meta})
@@ -32,7 +35,7 @@ class WordReader(wiring.Component):
     """One request a cycle in, words in the same order out; zero words that nobody wants to keep are dropped.
 
     Up to `fetch_depth` words are under way or waiting, which hides the memory's latency and its arbitration. Latency:
-    READ_LATENCY + 1 cycles from an accepted request to its word.
+    read_latency + 1 cycles from an accepted request to its word.
 
     Ports: `requests` In stream of `WordRequest`, `words` Out stream of `Word`; `request` and `response` to the memory.
     """
@@ -66,8 +69,8 @@ class WordReader(wiring.Component):
         arrived, request = self._delay(m, issue, wanted)
         word = Signal(Word(self.config, self.meta))
         m.d.comb += [
-            Value.cast(word.data).eq(Mux(request.read, Value.cast(self.response.data), 0)),
-            word.map.eq(Cat(element.any() for element in word.data)),
+            word.data.eq(self.response.data),
+            word.map.eq(Cat(element.any() & request.read for element in word.data)),
             word.meta.eq(request.meta),
             drop.eq(arrived & ~word.map.any() & ~request.keep),
         ]
@@ -84,7 +87,7 @@ class WordReader(wiring.Component):
 
     def _delay(self, m: Module, issue: Value, request: Any) -> tuple[Value, Any]:
         """The request, as long after its issue as the memory's response comes."""
-        for stage in range(READ_LATENCY):
+        for stage in range(read_latency(self.config)):
             later_issue = Signal(name=f"issued_{stage}")
             later = Signal(WordRequest(self.config, self.meta), name=f"request_{stage}")
             m.d.sync += [later_issue.eq(issue), later.eq(request)]

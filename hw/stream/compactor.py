@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 from amaranth import Cat, Mux, Signal
@@ -89,13 +90,15 @@ class Compactor(wiring.Component):
         write, write_valid = Signal(self.write.shape()), Signal()
         m.d.sync += [write.eq(self.write), write_valid.eq(self.write_valid)]
         sums = running_sums(m, list(write.kept), write.first, len(write.first))
-        if self.config.codec_elements <= BLOCK:
-            addresses = sums
-        else:  # the sums have a cycle of their own
+        if self._in_steps:
             write, write_valid = _registered(m, write), _registered(m, write_valid)
-            addresses = [_registered(m, address) for address in sums]
+            sums = [_registered(m, column) for column in sums]
+        routes = Routes(m, list(write.kept), sums, ceil_log2(self.config.codec_elements))
+        if self._in_steps:
+            write, write_valid = _registered(m, write), _registered(m, write_valid)
+            routes = routes.registered(partial(_registered, m))
         m.d.comb += self.update_valid.eq(write_valid)
-        self._place(m, write, addresses)
+        self._place(m, write, routes)
         self._commit(m, write)
         return m
 
@@ -109,9 +112,8 @@ class Compactor(wiring.Component):
             self.update.close_end.eq(write.after.column),
         ]
 
-    def _place(self, m: Module, write: data.View, addresses: list[Value]) -> None:
+    def _place(self, m: Module, write: data.View, routes: Routes) -> None:
         lanes = self.config.codec_elements
-        routes = Routes(m, list(write.kept), addresses, ceil_log2(lanes))
         values = routes.forward(list(write.values))
         next_row = Signal(ROW_BITS)
         m.d.comb += next_row.eq(write.base.row + 1)

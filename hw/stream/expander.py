@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.stream.bits import below, running_sums
+from hw.stream.bits import BLOCK, below, running_sums
 from hw.stream.layouts import DecodedWord, row_units, unit_array
 from hw.stream.routing import Routes
 from hw.stream.slicer import POSITION_BITS
@@ -40,20 +40,49 @@ class PackedSlice(data.StructLayout):
         )
 
 
+class PlacedSlice(data.StructLayout):
+    """The elements of a slice in the activation word.
+
+    `nonzero`: the places in the word that get a value, the others zero; `columns`: the values; `enable`, `word_last`,
+    `last`: as in `DecodedWord`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "nonzero": WORD_ELEMENTS,
+                "columns": unit_array(config, row_units(config)),
+                "enable": WORD_ELEMENTS,
+                "word_last": 1,
+                "last": 1,
+            }
+        )
+
+
 class Expander(wiring.Component):
-    """Gives each element of a slice its value, or zero, at its place in the word. Latency 3, one slice a cycle.
+    """Gives each element of a slice its value, or zero, at its place in the word. One slice a cycle.
 
     1. The slice is registered.
-    2. Each element of the word gets the column of its value: `offset` plus the non-zero elements before it.
-    3. A butterfly brings the values there, and zeros to the others (see `routing`).
+    2. Each place in the word gets the column of its value: `offset` plus the non-zero elements before it.
+    3. The switches of a butterfly are set (see `routing`),
+    4. and the values go through it to their places.
 
-    All registers move together, so bubbles are kept when `words` stalls.
+    Where there is little to do, steps are done in one cycle: 2 and 3 with one element a cycle, 3 and 4 with rows of up to
+    4 units. All registers move together, so bubbles are kept when `words` stalls.
 
     Ports: `slices` In: `PackedSlice`; `words` Out: `DecodedWord`.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from slice to word, 2 to 4.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        self._sums_alone = config.codec_elements > 1
+        self._switches_alone = row_units(config) > BLOCK
+        self.latency = 2 + self._sums_alone + self._switches_alone
         super().__init__(
             {
                 "slices": In(stream.Signature(PackedSlice(config))),
@@ -66,56 +95,56 @@ class Expander(wiring.Component):
         advance = Signal()
         m.d.comb += [advance.eq(~self.words.valid | self.words.ready), self.slices.ready.eq(advance)]
 
-        def registered(value: AnyValue, name: str) -> AnyValue:
-            register = Signal.like(value, name=name)
+        def registered(value: AnyValue) -> AnyValue:
+            register = Signal.like(value, name="registered")
             with m.If(advance):
                 m.d.sync += register.eq(value)
             return register
 
-        slice_valid = registered(self.slices.valid, "slice_valid")
-        packed = registered(self.slices.payload, "packed")
+        valid, packed = registered(self.slices.valid), registered(self.slices.payload)
+        placed, columns_of = self._place(m, packed)
+        if self._sums_alone:
+            valid, placed = registered(valid), registered(placed)
+            columns_of = [registered(column) for column in columns_of]
+        routes = Routes(m, list(placed.nonzero), columns_of, min(len(packed.offset), POSITION_BITS))
+        if self._switches_alone:
+            valid, placed, routes = registered(valid), registered(placed), routes.registered(registered)
 
-        nonzero = Signal(WORD_ELEMENTS)
-        m.d.comb += nonzero.eq(packed.nonzero << packed.start)
-        if self.config.codec_elements == 1:
-            sums = [packed.offset] * WORD_ELEMENTS
-        else:
-            sums = running_sums(m, list(nonzero), packed.offset, len(packed.offset))
-        placed_valid = registered(slice_valid, "placed_valid")
-        placed = registered(nonzero, "placed")
-        addresses = [registered(address, f"address_{place}") for place, address in enumerate(sums)]
-        columns = registered(packed.columns, "placed_columns")
-        enable = registered(self._enable(packed), "enable")
-        word_last, last = registered(packed.word_last, "word_last"), registered(packed.last, "last")
-
-        values = self._values(m, placed, addresses, columns)
         word = self.words.payload
         with m.If(advance):
             m.d.sync += [
-                self.words.valid.eq(placed_valid),
-                word.enable.eq(enable),
-                word.word_last.eq(word_last),
-                word.last.eq(last),
+                self.words.valid.eq(valid),
+                word.enable.eq(placed.enable),
+                word.word_last.eq(placed.word_last),
+                word.last.eq(placed.last),
             ]
-            for place, value in enumerate(values):
-                m.d.sync += word.data[place].eq(Mux(placed[place], value, 0))
+            for place, value in enumerate(self._values(routes, placed.columns)):
+                m.d.sync += word.data[place].eq(Mux(placed.nonzero[place], value, 0))
         return m
 
-    @staticmethod
-    def _enable(packed: data.View) -> Value:
-        """The elements of the slice, and after the last of the word those that no pixel uses."""
+    def _place(self, m: Module, packed: data.View) -> tuple[data.View, list[Value]]:
+        """The slice in the word, and for each place of the word the column of its value."""
+        placed = Signal(PlacedSlice(self.config))
         up_to_end = below(packed.end, WORD_ELEMENTS) | packed.word_last.replicate(WORD_ELEMENTS)
-        return ~below(packed.start, WORD_ELEMENTS) & up_to_end
+        m.d.comb += [
+            placed.nonzero.eq(packed.nonzero << packed.start),
+            placed.columns.eq(packed.columns),
+            # After the last element of a pixel the rest of the word is enabled too.
+            placed.enable.eq(~below(packed.start, WORD_ELEMENTS) & up_to_end),
+            placed.word_last.eq(packed.word_last),
+            placed.last.eq(packed.last),
+        ]
+        if self.config.codec_elements == 1:
+            return placed, [packed.offset] * WORD_ELEMENTS
+        return placed, running_sums(m, list(placed.nonzero), packed.offset, len(packed.offset))
 
-    def _values(self, m: Module, valid: Signal, addresses: list[Signal], columns: data.View) -> list[Value]:
-        """For each place of the word the value in the column of its address."""
-        levels = min(len(addresses[0]), POSITION_BITS)
-        routes = Routes(m, list(valid), addresses, levels)
+    @staticmethod
+    def _values(routes: Routes, columns: data.View) -> list[Value]:
+        """For each place of the word the value in its column."""
+        places = len(routes.upper)
         arrived = []
         for place, upper in enumerate(routes.upper):
-            candidates = [
-                columns[column] for column in range(place % len(columns), len(columns), 1 << levels)
-            ]
+            candidates = [columns[column] for column in range(place % len(columns), len(columns), places)]
             for level in range(len(upper)):
                 pairs = zip(candidates[::2], candidates[1::2], strict=True)
                 candidates = [Mux(upper[level], high, low) for low, high in pairs]

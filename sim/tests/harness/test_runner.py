@@ -46,7 +46,6 @@ def test_the_same_component_is_compiled_once(model):
     again = build(Fifo(), name="fifo")
     assert again == model
     assert build(Fifo(depth=5), name="fifo").folder != model.folder
-    assert build(Fifo(), name="fifo", optimise="run").folder != model.folder
 
 
 def _make_slowly(build_root):
@@ -78,7 +77,7 @@ def test_runs_may_go_side_by_side_in_threads(model):
         return run(model, TESTS, testcase="reports_progress", parameters={"steps": 1}, seed=seed)
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(one, range(4))) == [{"seed": seed} for seed in range(4)]
+        assert list(pool.map(one, range(2))) == [{"seed": seed} for seed in range(2)]
     assert dict(os.environ) == before
 
 

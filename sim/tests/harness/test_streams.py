@@ -7,7 +7,8 @@ import random
 import pytest
 
 from sim.harness import toolchain
-from sim.harness.runner import SimulationError, build, run
+from sim.harness.players import VERILOG
+from sim.harness.runner import SimulationError, build, compile_verilog, run
 from sim.tests.harness.components import PIXEL, Broken, Fault, Fifo, Narrow
 
 TESTS = "sim.tests.harness.stream_tests"
@@ -62,3 +63,33 @@ def test_faults_are_found(simulator, fault, message):
     _run(model, _parameters(beats, beats, fault=Fault.NONE), seed=6)
     with pytest.raises(SimulationError, match=message):
         _run(model, _parameters(beats, beats, fault=fault), seed=6)
+
+
+UNKNOWN = """
+module unknown(input clk, input rst, input o__ready, output [7:0] o__payload, output o__valid);
+    reg [7:0] never_set;
+    assign o__payload = {PAYLOAD};
+    assign o__valid = {VALID};
+    stream_checker #(.ID("o")) checker_o (
+        .clk(clk), .rst(rst), .payload(o__payload), .valid(o__valid), .ready(o__ready), .fault()
+    );
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("payload", "valid", "monitor", "checker"),
+    [
+        ("never_set", "1'b1", "stream o: payload is X", "stream o: payload has unknown bits, xx"),
+        ("8'd0", "never_set[0]", "stream o: valid is X", "stream o: valid is x and ready is"),
+    ],
+)
+def test_unknown_bits_are_found_in_a_four_state_simulator(payload, valid, monitor, checker):
+    if reason := toolchain.missing("icarus"):
+        pytest.skip(reason)
+    text = UNKNOWN.replace("{PAYLOAD}", payload).replace("{VALID}", valid)
+    sources = {"unknown.v": text, **{path.name: path.read_text() for path in VERILOG}}
+    model = compile_verilog(sources, name="unknown", simulator="icarus")
+    with pytest.raises(SimulationError, match=monitor) as failure:
+        run(model, TESTS, testcase="takes_a_beat", seed=1)
+    assert checker in str(failure.value)

@@ -5,7 +5,6 @@ import pytest
 from amaranth import signed
 
 from hw.mac.accumulator_file import AccumulatorFile
-from hw.memory.two_port_memory import TwoPortMemory
 from sim.harness.amaranth_sim import simulate
 
 
@@ -37,37 +36,3 @@ def test_accumulator_file_reads_modifies_and_writes_every_cycle(depth):
                 index, start, write = next_index, next_start, next_valid
 
     simulate(file, bench)
-
-
-@pytest.mark.parametrize("parts", [1, 3])
-def test_two_port_memory(parts):
-    seed = parts
-    rng = random.Random(seed)
-    width, depth = 12, 5
-    memory = TwoPortMemory(width, depth, parts=parts)
-    part_bits = width // parts
-    words = [0] * depth
-
-    async def bench(ctx: Any) -> None:
-        expected = 0
-        for cycle in range(500):
-            read, write = rng.randrange(depth), rng.randrange(depth)
-            read_enable, write_enable = rng.random() < 0.7, rng.getrandbits(parts)
-            data = rng.getrandbits(width)
-            ctx.set(memory.read.address, read)
-            ctx.set(memory.read.enable, read_enable)
-            ctx.set(memory.write.address, write)
-            ctx.set(memory.write.enable, write_enable)
-            ctx.set(memory.write.data, data)
-            await ctx.tick()
-            if read_enable and not (write_enable and read == write):
-                expected = words[read]
-            mask = sum(
-                ((1 << part_bits) - 1) << part * part_bits
-                for part in range(parts)
-                if write_enable >> part & 1
-            )
-            words[write] = words[write] & ~mask | data & mask
-            assert ctx.get(memory.read.data) == expected, f"cycle {cycle}, seed {seed}"
-
-    simulate(memory, bench)

@@ -8,6 +8,7 @@ operations x passes / space_groups; what comes on top is filling, draining, and 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,29 +21,28 @@ from hw.control.units import unit_window
 
 Counts = npt.NDArray[np.int64]
 
-START_LATENCY = 4
-"""From the descriptor's acceptance to the first request for a packet."""
-LOAD_LATENCY = 8
-"""From the request for a packet to its first word in the activation memory."""
-ISSUE_LATENCY = 9
-"""From a row's last word in memory to the first operation of a unit that waited for it."""
-RESULT_LATENCY = 16
-"""From a unit's last operation to its activations in memory."""
-STORE_LATENCY = 12
-"""From a row's last activation in memory to the last beat of its packet, for a packet of one word."""
-UNIT_LATENCY = 5
-"""From the last step of a unit to the first step that its controller's next unit can take."""
+LOAD_LATENCY = 12
+"""From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
+FETCH_LATENCY = 6
+"""From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
+ARRAY_LATENCY = 4
+"""From a unit's last activation in the map decoder to its results."""
+WRITE_LATENCY = 12
+"""From a unit's results, taken by the post-processor, to its retirement."""
+STORE_LATENCY = 14
+"""From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
 
 
 @dataclass(frozen=True)
 class UnitCosts:
     """What each unit of a layer takes on its controller: arrays of [output rows, output columns].
 
-    `operations`: non-zero activations under the window; `issues`: cycles of the decoder, at least one a result; `steps`:
-    cycles of the walker.
+    `operations`: non-zero activations under the window; `words`: activation words that hold them, or close a result;
+    `issues`: cycles of the map decoder, at least one a word; `steps`: cycles of the walker.
     """
 
     operations: Counts
+    words: Counts
     issues: Counts
     steps: Counts
 
@@ -66,11 +66,13 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
     """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero)."""
     non_zero = stored != 0
     pixel = non_zero.sum(axis=2)
-    last_word = non_zero[:, :, (mapping.input_pixel_words - 1) * WORD_ELEMENTS :].any(axis=2)
+    cuts = range(0, stored.shape[2], WORD_ELEMENTS)
+    used = np.stack([non_zero[:, :, cut : cut + WORD_ELEMENTS].any(axis=2) for cut in cuts], axis=2)
+    pixel_used, last_word = used.sum(axis=2), used[:, :, -1]
     row_at, row_in = _window_coordinates(conv, mapping, 0)
     column_at, column_in = _window_coordinates(conv, mapping, 1)
     shape = conv.output_size
-    operations, issues, steps = (np.zeros(shape, np.int64) for _ in range(3))
+    operations, words, nulls, steps = (np.zeros(shape, np.int64) for _ in range(4))
     taps = conv.kernel
     for pool_row in range(conv.pool[0]):
         for pool_column in range(conv.pool[1]):
@@ -82,12 +84,13 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
                     inside = rows_in[:, None] & column_in[:, pool_column, tap_column][None, :]
                     index = np.ix_(rows.clip(0, stored.shape[0] - 1), columns.clip(0, stored.shape[1] - 1))
                     operations += np.where(inside, pixel[index], 0)
+                    words += np.where(inside, pixel_used[index], 0)
                     steps += np.where(inside, mapping.input_pixel_words, rows_in[:, None].astype(np.int64))
                     # The last tap closes the result: with an operation of its own if its last word is zero or padding.
                     closing = inside & last_word[index]
                 steps += np.where(rows_in, 0, 1)[:, None]
-            issues += np.where(closing, 0, 1)
-    return UnitCosts(operations, issues + operations, steps)
+            nulls += np.where(closing, 0, 1)
+    return UnitCosts(operations, words + nulls, operations + nulls, steps)
 
 
 def row_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
@@ -111,8 +114,41 @@ def row_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
     return np.maximum(decoder, -(-units // config.stream_units))
 
 
+class _Controller:
+    """When a controller's walker and its map decoder are done with what they were given.
+
+    The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once the word
+    `fetch_depth` before has gone into the decoder.
+    """
+
+    def __init__(self, fetch_depth: int) -> None:
+        self.walker = 0.0
+        self.decoder = 0.0
+        self.taken: deque[float] = deque([0.0] * fetch_depth, maxlen=fetch_depth)
+
+    def run(self, given: float, steps: int, words: int, issues: int, held_until: float) -> float:
+        """Do a unit; returns when its last activation leaves the decoder. `held_until`: the array stands still before."""
+        depth = len(self.taken)
+        asked = max(given, self.taken[0])
+        first = max(self.decoder, asked + FETCH_LATENCY)
+        per_word = issues / words
+        last_taken = (
+            first + (words - depth) * per_word if words > depth else self.taken[min(words, depth) - 1]
+        )
+        self.walker = max(asked + steps, last_taken)
+        self.decoder = max(first + issues, self.walker + FETCH_LATENCY, held_until)
+        kept = min(words, depth)
+        self.taken.extend(first + (words - kept + index) * per_word for index in range(kept))
+        return self.decoder
+
+
 class PassSimulation:
-    """One pass over the input, in the order in which the allocator gives out units."""
+    """One pass over the input, in the order in which the allocator gives out units.
+
+    Args:
+        costs: of each unit; load, store: cycles of each input and output row on the streams (None: nothing leaves).
+        collect: cycles that the post-processor takes for the results of one output pixel.
+    """
 
     def __init__(
         self,
@@ -125,68 +161,64 @@ class PassSimulation:
         store: Counts | None,
     ) -> None:
         self.conv, self.mapping, self.config, self.costs = conv, mapping, config, costs
-        self.load, self.collect, self.store = load, collect, store
+        self.load, self.store = load, store
+        self.collect = collect * conv.pool[0] * conv.pool[1]
 
     def run(self, start: int, loads: bool) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         rows, columns = self.conv.output_size
         geometry, mapping = self.mapping.geometry, self.mapping
         window = unit_window(self.config)
-        controllers = [(0, index) for index in range(mapping.space_groups)]
-        issue_end = [0] * mapping.space_groups
-        collected = [0] * mapping.space_groups
+        controllers = [_Controller(self.config.fetch_depth) for _ in range(mapping.space_groups)]
+        free = [(float(start), index) for index in range(mapping.space_groups)]
+        collected = [0.0] * mapping.space_groups
         top = self.conv.padding[0][0]
         sent = len(geometry.rows)
-        loaded: list[int] = []
-        finished: list[int] = []
-        stored: list[int] = []
-        retired: list[int] = []
-        load_at = start + START_LATENCY + LOAD_LATENCY
-        post_free = 0
+        loaded: list[float] = []
+        finished: list[float] = []
+        stored: list[float] = []
+        retired: deque[float] = deque([0.0] * window, maxlen=window)
+        load_at = start + float(LOAD_LATENCY)
+        post_free = 0.0
+        given = float(start)
         for row in range(rows):
-            needed = min(sent, row * geometry.unit_rows - top + geometry.reach + 1)
+            needed = max(0, min(sent, row * geometry.unit_rows - top + geometry.reach + 1))
             while loads and len(loaded) < needed:
                 load_at = max(load_at, self._row_free(len(loaded), finished, top)) + int(
                     self.load[len(loaded)]
                 )
                 loaded.append(load_at)
-            ready = loaded[needed - 1] if loads and needed > 0 else start + START_LATENCY
+            ready = loaded[needed - 1] if loads and needed else float(start)
             if row >= mapping.output_ring:
                 ready = max(ready, stored[row - mapping.output_ring])
-            row_end = 0
+            given = max(given + 1, ready)
             for column in range(columns):
-                issues, steps = int(self.costs.issues[row, column]), int(self.costs.steps[row, column])
-                free, controller = heapq.heappop(controllers)
-                begin = max(free, ready + 1)
-                if len(retired) >= window:
-                    begin = max(begin, retired[-window])
-                # The decoder works through the unit behind the walker, at the pace of the slower of the two.
-                first = max(issue_end[controller], begin + ISSUE_LATENCY)
-                end = max(first + issues, begin + ISSUE_LATENCY + steps)
-                end = max(end, collected[controller])
-                issue_end[controller] = end
-                post_free = max(post_free, end + RESULT_LATENCY - self.collect) + self.collect
-                collected[controller] = post_free - RESULT_LATENCY
-                row_end = max(row_end, post_free)
-                retired.append(max(post_free, retired[-1] + 1 if retired else 0))
-                ahead = min(issues, self.config.fetch_depth * issues // max(1, steps))
-                heapq.heappush(controllers, (max(begin + steps, end - ahead - UNIT_LATENCY), controller))
+                at, index = heapq.heappop(free)
+                given = max(given + 1, at, retired[0])
+                end = controllers[index].run(
+                    given,
+                    int(self.costs.steps[row, column]),
+                    int(self.costs.words[row, column]),
+                    int(self.costs.issues[row, column]),
+                    collected[index] - ARRAY_LATENCY,
+                )
+                post_free = max(post_free, end + ARRAY_LATENCY) + self.collect
+                collected[index] = post_free
+                retired.append(max(post_free + WRITE_LATENCY, retired[-1] + 1))
+                heapq.heappush(free, (controllers[index].walker, index))
             finished.append(retired[-1])
-            if self.store is not None:
-                stored.append(max(finished[-1], stored[-1] if stored else 0) + int(self.store[row]))
-            else:
-                stored.append(finished[-1])
+            leaves = 0 if self.store is None else int(self.store[row])
+            stored.append(max(finished[-1], stored[-1] if stored else 0.0) + leaves)
         done = finished[-1]
-        while loads and len(loaded) < sent:
-            load_at += int(self.load[len(loaded)])
-            loaded.append(load_at)
+        for row in range(len(loaded), sent if loads else 0):
+            load_at += int(self.load[row])
             done = max(done, load_at)
-        return max(done, stored[-1] + STORE_LATENCY) if self.store is not None else done
+        return round(done if self.store is None else max(done, stored[-1] + STORE_LATENCY))
 
-    def _row_free(self, row: int, finished: list[int], top: int) -> int:
+    def _row_free(self, row: int, finished: list[float], top: int) -> float:
         """When the place of an input row in the ring is free: its predecessor's last reader is finished."""
         first_needed = row - self.mapping.input_ring + 1
         if first_needed <= 0:
-            return 0
+            return 0.0
         output_rows = ceil_div(first_needed + top, self.mapping.geometry.unit_rows)
-        return finished[min(output_rows, len(finished)) - 1] if finished else 0
+        return finished[min(output_rows, len(finished)) - 1] if finished else 0.0

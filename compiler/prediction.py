@@ -12,7 +12,7 @@ from compiler.mapping import ceil_div
 from compiler.program import LayerProgram
 from hw.config import PARAMETER_PLANES, CoreConfig
 
-DONE_LATENCY = 2
+DONE_LATENCY = 1
 """From the end of a pass to the state in which the next one may begin."""
 
 

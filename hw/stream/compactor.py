@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TypeVar
 
 from amaranth import Cat, Mux, Signal
@@ -66,16 +65,22 @@ def _registered(m: Module, value: AnyValue) -> AnyValue:
 class Compactor(wiring.Component):
     """Brings values and maps to their columns. One write a cycle, never stalls.
 
-    Latency 2, or 1 with up to 4 elements a cycle.
-
     1. Each value gets its column: `first` plus the values kept before it.
-    2. A butterfly brings the values there (see `routing`); the map's units go into columns that get no value.
+    2. A butterfly brings the values there (see `routing`). The map's units go into columns that get no value.
+
+    With up to 4 elements a cycle, both are done in the same cycle.
 
     Ports: `write` In: `UnitWrite`, `write_valid` In; `update` Out: `StoreUpdate`, `update_valid` Out.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from write to update, 1 or 2.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        self.latency = 1 if config.codec_elements <= BLOCK else 2
         super().__init__(
             {
                 "write": In(UnitWrite(config)),
@@ -90,13 +95,10 @@ class Compactor(wiring.Component):
         write, write_valid = Signal(self.write.shape()), Signal()
         m.d.sync += [write.eq(self.write), write_valid.eq(self.write_valid)]
         sums = running_sums(m, list(write.kept), write.first, len(write.first))
-        if self._in_steps:
+        if self.latency == 2:
             write, write_valid = _registered(m, write), _registered(m, write_valid)
             sums = [_registered(m, column) for column in sums]
         routes = Routes(m, list(write.kept), sums, ceil_log2(self.config.codec_elements))
-        if self._in_steps:
-            write, write_valid = _registered(m, write), _registered(m, write_valid)
-            routes = routes.registered(partial(_registered, m))
         m.d.comb += self.update_valid.eq(write_valid)
         self._place(m, write, routes)
         self._commit(m, write)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.stream.bits import BLOCK, below, running_sums
+from hw.stream.bits import below, running_sums
 from hw.stream.layouts import DecodedWord, row_units, unit_array
 from hw.stream.routing import Routes
 from hw.stream.slicer import POSITION_BITS
@@ -64,25 +64,22 @@ class Expander(wiring.Component):
 
     1. The slice is registered.
     2. Each place in the word gets the column of its value: `offset` plus the non-zero elements before it.
-    3. The switches of a butterfly are set (see `routing`),
-    4. and the values go through it to their places.
+    3. A butterfly brings the values there, and zeros to the others (see `routing`).
 
-    Where there is little to do, steps are done in one cycle: 2 and 3 with one element a cycle, 3 and 4 with rows of up to
-    4 units. All registers move together, so bubbles are kept when `words` stalls.
+    With one element a cycle, 2 and 3 are done in the same cycle. All registers move together, so bubbles are kept when
+    `words` stalls.
 
     Ports: `slices` In: `PackedSlice`; `words` Out: `DecodedWord`.
 
     Attributes
     ----------
     latency : int
-        Cycles from slice to word, 2 to 4.
+        Cycles from slice to word, 2 or 3.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self._sums_alone = config.codec_elements > 1
-        self._switches_alone = row_units(config) > BLOCK
-        self.latency = 2 + self._sums_alone + self._switches_alone
+        self.latency = 2 if config.codec_elements == 1 else 3
         super().__init__(
             {
                 "slices": In(stream.Signature(PackedSlice(config))),
@@ -103,12 +100,10 @@ class Expander(wiring.Component):
 
         valid, packed = registered(self.slices.valid), registered(self.slices.payload)
         placed, columns_of = self._place(m, packed)
-        if self._sums_alone:
+        if self.config.codec_elements > 1:
             valid, placed = registered(valid), registered(placed)
             columns_of = [registered(column) for column in columns_of]
         routes = Routes(m, list(placed.nonzero), columns_of, min(len(packed.offset), POSITION_BITS))
-        if self._switches_alone:
-            valid, placed, routes = registered(valid), registered(placed), routes.registered(registered)
 
         word = self.words.payload
         with m.If(advance):

@@ -11,8 +11,7 @@ compression and expansion with parallel extract and parallel deposit instruction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth import Mux, Signal
@@ -67,15 +66,6 @@ class Routes:
         self._goes_across.append(goes)
         self._comes_across.append([~stay for stay in stays])
         self.valid, self.upper = valid, upper
-
-    def registered(self, register: Callable[[Value], Value]) -> Routes:
-        """The same switches, set from registers: `register` makes one of a value."""
-        later = copy(self)
-        later._goes_across = [[register(across) for across in level] for level in self._goes_across]
-        later._comes_across = [[register(across) for across in level] for level in self._comes_across]
-        later.valid = [register(valid) for valid in self.valid]
-        later.upper = [register(upper) for upper in self.upper]
-        return later
 
     def forward(self, values: Sequence[Any]) -> list[Any]:
         """The values of the places, each brought to its address. Where none arrives is an arbitrary value."""

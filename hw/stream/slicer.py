@@ -119,13 +119,13 @@ class Slicer(wiring.Component):
         pixels_left = Signal.like(segment.pixels)
         channels_left = Signal(max(len(segment.channels), len(word_left)))  # of the pixel, behind this word
         pixel_ends = channels_left == 0
-        with m.If(word_done):
-            self._cut_word(m, Mux(pixel_ends, segment.channels, channels_left), word_left, channels_left)
-            with m.If(pixel_ends):
-                m.d.sync += pixels_left.eq(pixels_left - 1)
+        channels = Mux(pixel_ends, segment.channels, channels_left)
+        with m.If(word_done | self.segments.ready):
+            self._cut_word(m, Mux(self.segments.ready, asked.channels, channels), word_left, channels_left)
         with m.If(self.segments.ready):
-            self._cut_word(m, asked.channels, word_left, channels_left)
             m.d.sync += pixels_left.eq(asked.pixels)
+        with m.Elif(word_done & pixel_ends):
+            m.d.sync += pixels_left.eq(pixels_left - 1)
         return pixel_ends & (pixels_left == 1)
 
     @staticmethod

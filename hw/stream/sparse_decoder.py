@@ -97,7 +97,7 @@ class SparseDecoder(wiring.Component):
         with m.If(window.map_valid):
             m.d.sync += group_map.eq(window.map)
         with m.Elif(step):
-            m.d.sync += group_map.eq(group_map >> piece.count)
+            m.d.sync += group_map.eq(group_map >> (1 if self.config.codec_elements == 1 else piece.count))
         if self.config.codec_elements == WORD_ELEMENTS:
             # Counting all of a map is too slow just before the next one is looked up: count them as they come in.
             values_left = Signal(range(WORD_ELEMENTS + 1))

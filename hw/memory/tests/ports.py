@@ -7,11 +7,10 @@ from typing import Any
 
 from amaranth.hdl import Value
 
-from hw.memory.activation import READ_LATENCY
+from hw.config import CoreConfig
+from hw.memory.activation import read_latency
 from sim.harness.payload import pack
 from sim.harness.stalls import Stalls, stall_profile, stream_seed
-
-DRAIN_CYCLES = 16
 
 
 class ActivationReadPort:
@@ -19,18 +18,19 @@ class ActivationReadPort:
 
     Parameters
     ----------
-    request, response
-        The component's ports.
+    config, request, response
+        The core, and the component's ports.
     words
-        Each a list of elements. A word is looked up when its request is accepted, so the list may change meanwhile.
+        Each a list of elements. A word is looked up when its request is accepted, so they may change.
     until
-        When to stop (after some more cycles).
+        When to stop. Give the process after the one that makes this true: then it ends with it.
     stalls, seed
         Of the cycles in which no request is accepted.
     """
 
     def __init__(
         self,
+        config: CoreConfig,
         request: Any,
         response: Any,
         words: Sequence[Sequence[int]],
@@ -40,15 +40,14 @@ class ActivationReadPort:
         seed: int = 0,
     ) -> None:
         self._request, self._response = request, response
+        self._latency = read_latency(config)
         self._words = words
         self._until = until
         self._decisions = stall_profile(stalls).decisions(stream_seed(seed, "request"))
 
     async def __call__(self, ctx: Any) -> None:
-        under_way: list[Sequence[int] | None] = [None] * (READ_LATENCY - 1)
-        remaining = DRAIN_CYCLES
-        while remaining:
-            remaining -= self._until()
+        under_way: list[Sequence[int] | None] = [None] * (self._latency - 1)
+        while not self._until():
             ready = not next(self._decisions)
             ctx.set(self._request.ready, ready)
             _, _, valid, address = await ctx.tick().sample(self._request.valid, self._request.payload)
@@ -64,7 +63,7 @@ class ActivationReadPort:
 
 
 class WeightReadPort:
-    """A process that answers as a weight memory does: the word follows one cycle after an enabled read, and stays."""
+    """A process that answers as a weight memory does: the word follows a cycle after an enabled read, and stays."""
 
     def __init__(self, port: Any, words: Sequence[Sequence[int]], *, until: Callable[[], bool]) -> None:
         self._port = port
@@ -72,9 +71,7 @@ class WeightReadPort:
         self._until = until
 
     async def __call__(self, ctx: Any) -> None:
-        remaining = DRAIN_CYCLES
-        while remaining:
-            remaining -= self._until()
+        while not self._until():
             _, _, enable, address = await ctx.tick().sample(self._port.enable, self._port.address)
             if enable:
                 data = self._port.data

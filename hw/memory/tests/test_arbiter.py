@@ -74,7 +74,8 @@ def test_the_grant_rotates(count):
     async def bench(ctx: Any) -> None:
         last = count - 1
         for cycle in range(400):
-            requests, accept = rng.getrandbits(count) & rng.choice([-1, rng.getrandbits(count)]), rng.random() < 0.7
+            requests = rng.getrandbits(count) & rng.choice([-1, rng.getrandbits(count)])
+            accept = rng.random() < 0.7
             ctx.set(arbiter.requests, requests)
             ctx.set(arbiter.accept, accept)
             _, _, grant = await ctx.tick().sample(arbiter.grant)

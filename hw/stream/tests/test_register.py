@@ -49,7 +49,7 @@ def test_capacity(component):
 
 @both
 def test_combinational_paths(component):
-    """Of the register only `o.ready` reaches the other side in the same cycle, of the skid buffer nothing does."""
+    """Of the register only `o.ready` reaches the other side in the same cycle, of the skid buffer nothing."""
     dut = component(BITS)
     seen: set[tuple[int, int]] = set()
 

@@ -18,10 +18,11 @@ from compiler.convolution import Convolution
 from compiler.mapping import Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
+from hw.stream.layouts import map_units, row_units
 
 Counts = npt.NDArray[np.int64]
 
-LOAD_LATENCY = 12
+LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
 FETCH_LATENCY = 6
 """From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
@@ -93,25 +94,45 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
     return UnitCosts(operations, words + nulls, operations + nulls, steps)
 
 
-def row_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
-    """Cycles to load or store each row: the larger of the codec's beats and of the stream's."""
-    rows, columns, channels = stored.shape
+def _slices(columns: int, channels: int, config: CoreConfig, sparse: bool) -> int:
+    """Pieces in which the codec handles a row: up to `codec_elements`, within an activation word and within a group."""
     elements = columns * channels
-    if sparse:
-        # A decoder beat ends with a sparsity map, with an activation word, and after `codec_elements` elements.
-        groups = np.arange(0, elements, WORD_ELEMENTS)
-        starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, WORD_ELEMENTS)).ravel()
-        cuts = np.union1d(groups, starts)
-    else:
-        cuts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, WORD_ELEMENTS)).ravel()
+    starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, WORD_ELEMENTS)).ravel()
+    cuts = np.union1d(starts, np.arange(0, elements, WORD_ELEMENTS)) if sparse else starts
     lengths = np.diff(np.append(cuts, elements))
-    decoder = int(np.ceil(lengths / config.codec_elements).sum())
-    units = (stored != 0).reshape(rows, -1).sum(axis=1)
+    return int(np.ceil(lengths / config.codec_elements).sum())
+
+
+def _group_counts(stored: npt.NDArray) -> Counts:
+    """Non-zero values of each group of 16 elements: [rows, groups]."""
+    flat = (stored != 0).reshape(len(stored), -1)
+    padded = np.pad(flat, ((0, 0), (0, -flat.shape[1] % WORD_ELEMENTS)))
+    return padded.reshape(len(stored), -1, WORD_ELEMENTS).sum(axis=2)
+
+
+def _row_beats(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
+    """Beats of each row on the stream."""
+    rows, columns, channels = stored.shape
+    if not sparse:
+        return np.full(rows, ceil_div(columns * channels, config.stream_units))
+    groups = _group_counts(stored)
+    units = groups.sum(axis=1) + groups.shape[1] * map_units(config)
+    return -(-units // config.stream_units)
+
+
+def load_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
+    """Cycles to load each row: the larger of the decoder's slices and of the stream's beats."""
+    _, columns, channels = stored.shape
+    return np.maximum(_slices(columns, channels, config, sparse), _row_beats(stored, config, sparse))
+
+
+def store_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
+    """Cycles to store each row: the encoder takes one more for a group whose values and map fill more than a row of units."""
+    rows, columns, channels = stored.shape
+    slices = np.full(rows, _slices(columns, channels, config, sparse))
     if sparse:
-        units = units + ceil_div(elements, WORD_ELEMENTS) * (WORD_ELEMENTS // config.activation_bits)
-    else:
-        units = np.full(rows, elements)
-    return np.maximum(decoder, -(-units // config.stream_units))
+        slices += (_group_counts(stored) > row_units(config) - map_units(config)).sum(axis=1)
+    return np.maximum(slices, _row_beats(stored, config, sparse))
 
 
 class _Controller:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy.typing as npt
 
-from compiler.cycles import PassSimulation, row_cycles, unit_costs
+from compiler.cycles import PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import ceil_div
 from compiler.program import LayerProgram
 from hw.config import PARAMETER_PLANES, CoreConfig
@@ -82,7 +82,7 @@ def _run_layer(
     conv, mapping, config = program.conv, program.mapping, program.config
     stored, outputs = program.stored_input(tensor), program.stored_output(output)
     costs = unit_costs(conv, mapping, stored)
-    load = row_cycles(stored, config, program.sparse_input)
+    load = load_cycles(stored, config, program.sparse_input)
     words = conv.kernel[0] * conv.kernel[1] * conv.channels
     leaving = program.received_channels()
     now = start
@@ -92,7 +92,7 @@ def _run_layer(
         store = None
         if index == mapping.passes - 1 or not mapping.merged:
             channels = leaving[0] if mapping.merged else leaving[index]
-            store = row_cycles(outputs[:, :, channels], config, program.sparse_output)
+            store = store_cycles(outputs[:, :, channels], config, program.sparse_output)
         collect = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
         simulation = PassSimulation(conv, mapping, config, costs, load, collect, store)
         now = simulation.run(now, loads=index == 0 or not mapping.resident) + DONE_LATENCY

@@ -111,12 +111,14 @@ def compile_layer(
     *,
     channel_groups: int | None = None,
     sparse_input: bool = True,
-    sparse_output: bool = True,
+    sparse_output: bool | None = None,
 ) -> LayerProgram:
     """Map a layer onto a core, in the fewest estimated cycles.
 
     Args:
         channel_groups: take this split instead of the best one.
+        sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the shorter
+            one to expect: a layer that ends in a rectifier has many zeros, any other has few.
 
     Raises:
         CompilerError: the configuration cannot hold the layer, or not with this split.
@@ -130,4 +132,6 @@ def compile_layer(
                 "or the rows do not fit then"
             )
     mapping = min(found, key=lambda candidate: _estimate(conv, candidate, config))
+    if sparse_output is None:
+        sparse_output = conv.activation[0] == conv.output_zero_point
     return LayerProgram(conv, mapping, config, sparse_input, sparse_output)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from compiler.convolution import convolutions
@@ -15,6 +16,7 @@ from hw.config import CoreConfig
 from models import golden
 from models.errors import SkipstoneError
 from models.network import Network
+from models.sparsity import break_even_sparsity
 from sim.core_run import LayerRun, build_core, run_layers
 from sim.streams import LayerJob
 
@@ -100,12 +102,16 @@ def make_jobs(
         raise SkipstoneError(
             f"{network.name} has no layer that runs on the array: it takes conv_2d and fully_connected"
         )
-    programs = [compile_layer(convolution, config) for convolution in found.values()]
     tensors = golden.run(network, values)
-    return [
-        LayerJob(program, tensors[program.conv.input][0], tensors[program.conv.output][0])
-        for program in programs
-    ]
+    jobs = []
+    for convolution in found.values():
+        tensor = tensors[convolution.input][0]
+        zeros = np.mean(tensor == convolution.input_zero_point)
+        # The sender takes the shorter form.
+        sparse_input = bool(zeros > break_even_sparsity(config.activation_bits))
+        program = compile_layer(convolution, config, sparse_input=sparse_input)
+        jobs.append(LayerJob(program, tensor, tensors[convolution.output][0]))
+    return jobs
 
 
 def run_network(

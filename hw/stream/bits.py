@@ -1,7 +1,7 @@
 """Small arithmetic of the codec.
 
-Where time is short, sums are spelled out in gates: synthesis gives each `+` a carry chain, which for a few bits is slower
-than lookup tables.
+Where time is short, sums are spelled out in gates: synthesis gives each `+` a carry chain, which for a few
+bits is slower than lookup tables.
 """
 
 from __future__ import annotations

@@ -27,10 +27,10 @@ class UnitPlace(data.StructLayout):
 class UnitWrite(data.StructLayout):
     """Units to be written.
 
-    `values`, of which those in `kept` go to neighbouring places from column `first` on; `map`, which goes to column
-    `map_first` on if `map_valid`; `base`: all of that lies less than a row behind this place; `after`: the place after
-    all units so far; `close`: the packet ends there; `commit`: the rows before this one are complete, or if
-    `commit_after`, those before `after`.
+    `values`, of which those in `kept` go to neighbouring places from column `first` on; `map`, which goes to
+    column `map_first` on if `map_valid`; `base`: all of that lies less than a row behind this place; `after`:
+    the place after all units so far; `close`: the packet ends there; `commit`: the rows before this one are
+    complete, or if `commit_after`, those before `after`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

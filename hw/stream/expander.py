@@ -43,8 +43,8 @@ class PackedSlice(data.StructLayout):
 class PlacedSlice(data.StructLayout):
     """The elements of a slice in the activation word.
 
-    `nonzero`: the places in the word that get a value, the others zero; `columns`: the values; `enable`, `word_last`,
-    `last`: as in `DecodedWord`.
+    `nonzero`: the places in the word that get a value, the others zero; `columns`: the values; `enable`,
+    `word_last`, `last`: as in `DecodedWord`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -66,8 +66,8 @@ class Expander(wiring.Component):
     2. Each place in the word gets the column of its value: `offset` plus the non-zero elements before it.
     3. A butterfly brings the values there, and zeros to the others (see `routing`).
 
-    With one element a cycle, 2 and 3 are done in the same cycle. All registers move together, so bubbles are kept when
-    `words` stalls.
+    With one element a cycle, 2 and 3 are done in the same cycle. All registers move together, so bubbles are
+    kept when `words` stalls.
 
     Ports: `slices` In: `PackedSlice`; `words` Out: `DecodedWord`.
 

@@ -18,7 +18,8 @@ def map_units(config: CoreConfig) -> int:
 def row_units(config: CoreConfig) -> int:
     """Units that the decoder and the encoder handle side by side.
 
-    A beat, or as many as they have elements a cycle, if that is more. At least 2, so that a place in a row has a width.
+    A beat, or as many as they have elements a cycle, if that is more. At least 2, so that a place in a row
+    has a width.
     """
     return max(config.stream_units, config.codec_elements, 2)
 

@@ -18,8 +18,8 @@ from hw.stream.word_slicer import PlainSlice
 class PlaceFinder(wiring.Component):
     """Counts units, and collects the map of each group. Latency 0.
 
-    One slice a cycle, as long as the store has room; after a group that has more units than a row, its map alone takes
-    another cycle.
+    One slice a cycle, as long as the store has room; after a group that has more units than a row, its map
+    alone takes another cycle.
 
     Ports: `slices` In: `PlainSlice`; `oldest` In: the oldest row in the store; `write` Out: `UnitWrite`,
     `write_valid` Out.
@@ -69,7 +69,7 @@ class PlaceFinder(wiring.Component):
     def _collect_map(
         self, m: Module, count: Value, step: Signal, map_owed: Signal, place: data.View, first: data.View
     ) -> None:
-        """Collect the map; write it with the group's last slice, or after it if both need the same columns."""
+        """Collect the map; write it with the group's last slice, or after it if both need a column."""
         piece, write = self.slices.payload, self.write
         earlier_map, earlier_values = Signal(WORD_ELEMENTS), Signal(range(WORD_ELEMENTS + 1))
         earlier_origin, origin = Signal.like(place), Signal.like(place)

@@ -25,7 +25,7 @@ class StreamRegister(wiring.Component):
 
 
 class SkidBuffer(wiring.Component):
-    """Two registers in a stream: latency 1, throughput 1, and no combinational path through it in either direction."""
+    """Two registers in a stream: latency 1, throughput 1, no combinational path in either direction."""
 
     def __init__(self, shape: Any) -> None:
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})

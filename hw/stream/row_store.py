@@ -13,7 +13,8 @@ from hw.stream.bits import below
 from hw.stream.layouts import FeatureBeat, row_units, unit_array
 
 STORE_ROWS = 16
-"""Rows of the store, one for each entry of a lookup-table RAM. A group takes at most 10 (18 units, 2 a row)."""
+"""Rows of the store, one for each entry of a lookup-table RAM. A group takes at most 10 (18 units, 2 a
+row)."""
 
 ROW_BITS = ceil_log2(STORE_ROWS)
 
@@ -21,9 +22,9 @@ ROW_BITS = ceil_log2(STORE_ROWS)
 class StoreUpdate(data.StructLayout):
     """What is done to the store in a cycle.
 
-    `enable`, `rows`, `data`: for each column whether a unit is written, in which row, and the unit; `commit`: the rows
-    before this one are complete; `close`: the packet ends in row `close_row`, with the units before column `close_end`
-    (0: with the whole row).
+    `enable`, `rows`, `data`: for each column whether a unit is written, in which row, and the unit; `commit`:
+    the rows before this one are complete; `close`: the packet ends in row `close_row`, with the units before
+    column `close_end` (0: with the whole row).
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -42,7 +43,7 @@ class StoreUpdate(data.StructLayout):
 
 
 class StoredRow(data.StructLayout):
-    """A row: `data`, zeros after the end of the packet; `last`, the packet ends in it; `end`, as `close_end`."""
+    """A row: `data`, zeros after the packet's end; `last`, the packet ends in it; `end`, as `close_end`."""
 
     def __init__(self, config: CoreConfig) -> None:
         units = row_units(config)
@@ -50,7 +51,7 @@ class StoredRow(data.StructLayout):
 
 
 class RowStore(wiring.Component):
-    """A ring of rows, one memory a column. A row leaves 2 cycles after the update that commits it, one a cycle.
+    """A ring of rows, one memory a column. A row leaves `LATENCY` cycles after its update, one row a cycle.
 
     Ports
     -----
@@ -60,6 +61,8 @@ class RowStore(wiring.Component):
         The oldest row that is still in the ring.
     rows : Out(stream), StoredRow
     """
+
+    LATENCY = 2
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
@@ -128,9 +131,11 @@ class RowStore(wiring.Component):
 
 
 class RowSplitter(wiring.Component):
-    """Rows to beats. A row that has several beats gives them one a cycle; of a last row, only those with units.
+    """Rows to beats.
 
-    Latency 0. Ports: `rows` In: `StoredRow`; `beats` Out: `FeatureBeat`.
+    A row that has several beats gives them one a cycle; of a last row, only those with units. Latency 0.
+
+    Ports: `rows` In: `StoredRow`; `beats` Out: `FeatureBeat`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

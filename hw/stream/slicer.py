@@ -114,7 +114,7 @@ class Slicer(wiring.Component):
         return count
 
     def _walk_words(self, m: Module, segment: data.View, word_left: Signal, word_done: Value) -> Value:
-        """Go from word to word and from pixel to pixel; the result says that the packet has no further word."""
+        """Go from word to word and from pixel to pixel; the result: no word comes after this one."""
         asked = self.segments.payload
         pixels_left = Signal.like(segment.pixels)
         channels_left = Signal(max(len(segment.channels), len(word_left)))  # of the pixel, behind this word

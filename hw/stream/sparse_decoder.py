@@ -28,13 +28,11 @@ class SparseDecoder(wiring.Component):
     sparse form, in the group of 16). The beat that completes a word also enables the rest of the word, as
     zeros.
 
-    Cycles: one for each beat of `words`, as long as input comes and `words` is ready, within a packet and
-    from one to the next. More than that take only the slices whose units end in another beat than they may:
-    one cycle for each further beat of the input (or row of `row_units`, if that is more) that a slice both
-    starts before and ends behind, at most one for all but the packet's last slice, and one for each beat that
-    the packet's last slice goes on to. Latency from a beat that completes what a slice needs to the word:
-    `LATENCY`. A slice may need all that could be needed: a map and `codec_elements` units, or the packet's
-    last beat.
+    Cycles, as long as `words` is ready: one for each beat of `words`, within a packet and from one to the
+    next, but at most one row of input (`row_units`: a beat, or several if a beat has less than
+    `codec_elements` units) is left behind in a cycle. A beat of `words` may use up two rows, a packet's last
+    one three: then a cycle follows for each row more than one. A beat of `words` waits until all is there
+    that it could need, which is a row ahead or the packet's last row.
 
     Ports
     -----
@@ -46,12 +44,18 @@ class SparseDecoder(wiring.Component):
     error : Out(1)
         A packet was shorter or longer than its segment. Set until reset; nothing more is consumed, and
         `words` ends after what was on its way.
-    """
 
-    LATENCY = 7
+    Attributes
+    ----------
+    latency : int
+        Cycles from the last beat of a packet of one row to its first word.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        self._window = UnitWindow(config)
+        self._expander = Expander(config)
+        self.latency = self._window.latency + self._expander.latency
         super().__init__(
             {
                 "segments": In(stream.Signature(Segment(config))),
@@ -64,8 +68,8 @@ class SparseDecoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.slicer = slicer = Slicer(self.config)
-        m.submodules.window = window = UnitWindow(self.config)
-        m.submodules.expander = expander = Expander(self.config)
+        m.submodules.window = window = self._window
+        m.submodules.expander = expander = self._expander
         connect(m, producer=flipped(self.segments), consumer=slicer.segments)
         connect(m, producer=flipped(self.beats), consumer=window.beats)
         connect(m, producer=expander.words, consumer=flipped(self.words))
@@ -99,7 +103,7 @@ class SparseDecoder(wiring.Component):
         with m.Elif(step):
             m.d.sync += group_map.eq(group_map >> (1 if self.config.codec_elements == 1 else piece.count))
         if self.config.codec_elements == WORD_ELEMENTS:
-            # Counting all of a map is too slow just before the next one is looked up: count them as they come in.
+            # Counting all of a map would leave no time to look up the next one in the same cycle.
             values_left = Signal(range(WORD_ELEMENTS + 1))
             m.d.comb += window.group_values.eq(values_left)
             with m.If(window.map_valid):

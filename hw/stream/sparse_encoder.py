@@ -21,27 +21,33 @@ class SparseEncoder(wiring.Component):
 
         words --> word slicer --slices--> place finder --> compactor --> row store --> beats
 
-    Values go straight to their places in the row store. The place of a group's map is left free before them, and
-    filled when the group is complete; only then do its rows leave.
+    Values go straight to their places in the row store. The place of a group's map is left free before them,
+    and filled when the group is complete; only then do its rows leave.
 
-    Cycles: one for each slice, from packet to packet too, and one more for each group of more than
-    `row_units` - 16/`activation_bits` non-zero values, whose map cannot be written together with its last values.
-    Slices are those of `WordSlicer`: with 16 elements a cycle a word is one slice, or two if a group ends within it, which
-    happens only if words of less than 16 elements came before. Beats leave one a cycle; the store holds `STORE_ROWS`
-    of `row_units` units. Latency from a packet's last word to its last beat: `LATENCY`, and one more if the group's map has
-    to wait.
+    Cycles: one for each slice, within a packet and from one to the next, and one more for each group of more
+    than `row_units` - 16/`activation_bits` non-zero values: its map cannot be written together with its last
+    values. Slices are those of `WordSlicer`: with 16 elements a cycle, a word is one slice, or two if a group
+    ends within it, which happens only after words of less than 16 elements. Beats leave one a cycle; until
+    then the row store holds almost `STORE_ROWS` rows of `row_units` units (a beat, or several if a beat has
+    less than `codec_elements` units).
 
     Ports
     -----
     words : In(stream), PlainWord
         `ready` depends on the payload in the same cycle, but not on `beats.ready`.
     beats : Out(stream), FeatureBeat
-    """
 
-    LATENCY = 6
+    Attributes
+    ----------
+    latency : int
+        Cycles from a packet's last word to the first beat that it completes, if the word is one slice and no
+        map waits.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        self._compactor = Compactor(config)
+        self.latency = 1 + self._compactor.latency + RowStore.LATENCY
         super().__init__(
             {
                 "words": In(stream.Signature(PlainWord(config))),
@@ -53,7 +59,7 @@ class SparseEncoder(wiring.Component):
         m = Module()
         m.submodules.slicer = slicer = WordSlicer(self.config)
         m.submodules.finder = finder = PlaceFinder(self.config)
-        m.submodules.compactor = compactor = Compactor(self.config)
+        m.submodules.compactor = compactor = self._compactor
         m.submodules.store = store = RowStore(self.config)
         m.submodules.splitter = splitter = RowSplitter(self.config)
         connect(m, producer=flipped(self.words), consumer=slicer.words)

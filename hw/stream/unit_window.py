@@ -78,19 +78,19 @@ class UnitWindow(wiring.Component):
                       |               |            |
                       +---------------+------------+--> columns, map
 
-    The units are not shifted to a fixed place: a unit stays in the column where it came in. That leaves the rotation
-    to whoever moves the values anyway.
+    The units are not shifted to a fixed place: a unit stays in the column where it came in. That leaves the
+    rotation to whoever moves the values anyway.
 
-    In each cycle at most one row can be left behind. A take that goes past two row ends is followed by a cycle in
-    which `filled` is low; so is a closing take, for each row that it went on after the current one.
+    In each cycle at most one row can be left behind. A take that goes past two row ends is followed by a
+    cycle in which `filled` is low; so is a closing take, for each row that it went on after the current one.
 
     Ports
     -----
     beats : In(stream), FeatureBeat
         The packets. No combinational path leads to `ready`.
     columns : Out(row_units units), offset : Out
-        The next `codec_elements` values: the first one is in column `offset`, and column 0 comes after the last
-        column.
+        The next `codec_elements` values: the first one is in column `offset`, and column 0 comes after the
+        last column.
     filled : Out(1)
         All units that a take may need are there, or the rest of the packet is.
     take : In(1), taken : In
@@ -108,6 +108,11 @@ class UnitWindow(wiring.Component):
     error : Out(1)
         A packet has ended before all its units were taken, or went on afterwards. Set until reset; nothing is
         consumed any more.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from a row's last beat until the row is the current one: 3, or 5 with several beats a row.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -115,6 +120,7 @@ class UnitWindow(wiring.Component):
         self._units = row_units(config)
         self._column_bits = ceil_log2(self._units)
         self._map_units = map_units(config)
+        self.latency = 3 if self._units == config.stream_units else 5
         self._may_take = Signal()
         self._place = range(self._units + config.codec_elements + self._map_units)
         super().__init__(
@@ -155,8 +161,9 @@ class UnitWindow(wiring.Component):
                 m.d.sync += count.eq(count_ones(m, list(unit)))
 
         position = Signal(self._place)
-        first = Signal(range(self._units + 1))  # place of the first value
-        m.d.comb += first.eq(Mux(self.skip_map, self._map_units, position[: self._column_bits]))
+        # The first value is in the current row, or behind it if that is the packet's last one and used up.
+        first = Signal(range(self._units + 1))
+        m.d.comb += first.eq(Mux(self.skip_map, self._map_units, position))
         packet_left = self._move(m, current, position, first)
         self._show_values(m, (current, following, waiting), first)
         self._show_map(m, (current, following, waiting), first, packet_left)
@@ -175,13 +182,8 @@ class UnitWindow(wiring.Component):
             connect(m, producer=collector.rows, consumer=skid.i)
         return skid.o
 
-    def _is_past(self, place: Value) -> Value:
-        """Whether the row end lies before the place, so that units of the next row have been taken."""
-        rows, column = place[self._column_bits :], place[: self._column_bits]
-        return rows[1:].any() | (rows[0] & column.any())
-
     def _move(self, m: Module, current: stream.Interface, position: Signal, first: Value) -> Value:
-        """Moves the position, and on to the next row; the result says that the packet's last row is left behind.
+        """Moves the position, and on to the next row; the result: a packet's last row is left behind.
 
         The last row of a packet stays until its last slice, which may need no more units.
         """

@@ -17,9 +17,9 @@ from hw.stream.slicer import POSITION_BITS
 class PlainSlice(data.StructLayout):
     """Up to `codec_elements` elements of one group and one activation word.
 
-    `elements`, of which those in `kept` take a unit: in sparse form the slice's non-zero ones, in dense form all of the
-    slice; `group_first`, `group_last`: it begins, ends a group; `turn`: place in the group of element 0, modulo 16;
-    `last`, `sparse`: of the packet.
+    `elements`, of which those in `kept` take a unit: in sparse form the slice's non-zero ones, in dense form
+    all of the slice; `group_first`, `group_last`: it begins, ends a group; `turn`: place in the group of
+    element 0, modulo 16; `last`, `sparse`: of the packet.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -39,8 +39,8 @@ class PlainSlice(data.StructLayout):
 class WordSlicer(wiring.Component):
     """Cuts activation words into slices. Latency 1, one slice a cycle; a word waits at the input meanwhile.
 
-    A slice has as many elements as possible: those of the word up to the next multiple of `codec_elements`, but in
-    sparse form no more than the group has room for. In dense form there are no groups.
+    A slice has as many elements as possible: those of the word up to the next multiple of `codec_elements`,
+    but in sparse form no more than the group has room for. In dense form there are no groups.
 
     Ports: `words` In: `PlainWord`; `slices` Out: `PlainSlice`.
     """

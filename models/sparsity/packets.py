@@ -65,7 +65,7 @@ class Beats:
     def select(self, packets: Sequence[int] | np.ndarray) -> Beats:
         """The beats of those packets, in that order."""
         ends = self.ends
-        starts = np.concatenate([[0], ends[:-1]])
+        starts = np.concatenate([[0], ends])[:-1]
         index = _runs(starts[packets], ends[packets] - starts[packets])
         return Beats(self.data[index], self.last[index])
 
@@ -141,7 +141,7 @@ def from_beats(beats: Beats, elements: int, bits: int, *, sparse: bool) -> np.nd
     units = np.ascontiguousarray(beats.data).view(_unit_dtype(bits).newbyteorder("<"))
     beat_units = units.shape[1]
     ends = beats.ends * beat_units
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
     flat = units.reshape(-1).astype(np.uint16)
     if sparse:
         maps, values, stops = _split_groups(flat, starts, ends, elements, bits)
@@ -169,8 +169,7 @@ def _runs(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def _split_groups(
     units: np.ndarray, starts: np.ndarray, ends: np.ndarray, elements: int, bits: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Maps [packets][groups], the values, and where each packet stops. Goes through all packets side by
-    side."""
+    """Maps [packets][groups], the values, and where each packet stops; all packets side by side."""
     map_units = MAP_BITS // bits
     groups = groups_of(elements)
     maps = np.zeros((len(starts), groups), dtype=np.uint16)

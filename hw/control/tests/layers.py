@@ -1,4 +1,4 @@
-"""Layers as the components of a pass see them: descriptors packed by the compiler, and by plain loops what they mean."""
+"""Layers as the components of a pass see them: descriptors, and in plain loops what they mean."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EDGES = {
     "dilation": LayerShape(
         (6, 6), 3, 1, kernel=(3, 2), dilation=(2, 3), padding=((2, 1), (0, 3)), stride=(2, 1)
     ),
-    "pooling": LayerShape((8, 7), 33, 1, kernel=(3, 2), padding=((1, 1), (1, 0)), pool=2),
+    "pooling": LayerShape((6, 3), 33, 1, kernel=(3, 2), padding=((1, 1), (1, 0)), pool=2),
     "pooling and stride": LayerShape((9, 8), 4, 1, kernel=(2, 2), stride=(2, 1), pool=2),
     "many channels": LayerShape((1, 2), 200, 1),
 }
@@ -37,7 +37,7 @@ EDGES = {
 
 @dataclass(frozen=True)
 class Tap:
-    """A kernel tap of an output: its number, whether its row is in the map, and the input pixel under it (row as sent)."""
+    """A kernel tap of an output: its number, if its row is in the map, the pixel under it (row as sent)."""
 
     number: int
     row_inside: bool
@@ -142,8 +142,8 @@ def make_case(
 ) -> LayerCase:
     """A layer of that shape; rings hold the whole map if not said otherwise.
 
-    `input_ring` is brought into the lengths that are possible. `pool_gap`: rows and columns of outputs left out between
-    pooling windows.
+    `input_ring` is brought into the lengths that are possible. `pool_gap`: rows and columns of outputs that
+    are left out between pooling windows.
     """
     ones = np.ones(shape.maps, np.int32)
     conv = Convolution(

@@ -63,7 +63,7 @@ class ActivationReadPort:
 
 
 class WeightReadPort:
-    """A process that answers as a weight memory does: the word follows a cycle after an enabled read, and stays."""
+    """A process that answers as a weight memory does: the word follows an enabled read and stays."""
 
     def __init__(self, port: Any, words: Sequence[Sequence[int]], *, until: Callable[[], bool]) -> None:
         self._port = port

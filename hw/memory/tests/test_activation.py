@@ -89,7 +89,7 @@ class Watch:
         return reads
 
     def _check_writes(self, triples: list[tuple[int, ...]], where: str) -> list[dict[str, Any]]:
-        """The first writer never waits, the second only for the first in its bank; returns the writes done."""
+        """The first writer never waits, the second only for it in the same bank; returns the writes done."""
         shape = self._memory.writes[0].payload.shape()
         first, second = (unpack(shape, bits) for _, _, bits in triples)
         (first_valid, first_ready, _), (second_valid, second_ready, _) = triples

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from models.sparsity import Beats, encode_beats
+from models.sparsity import Beats, encode_beats, to_packets
 
 CORES = [
     # elements a cycle, units a beat, bits of an activation
     (1, 2, 8),
     (1, 1, 16),
-    (1, 16, 16),
-    (2, 2, 8),
     (2, 4, 16),
     (4, 2, 16),
-    (4, 4, 8),
     (4, 32, 8),
+    (8, 8, 8),
     (16, 2, 8),
-    (16, 4, 16),
     (16, 16, 8),
     (16, 16, 16),
     (16, 32, 8),
-    (16, 32, 16),
 ]
 
 SHAPES = [(1, 1), (1, 16), (16, 1), (7, 3), (5, 4), (3, 15), (2, 16), (3, 17), (1, 31), (2, 33), (2, 48)]
@@ -53,6 +48,10 @@ class Packet:
     def beats(self, units: int) -> Beats:
         return encode_beats(self.row.reshape(1, -1), self.bits, units, sparse=self.sparse)
 
+    @property
+    def units(self) -> int:
+        return int(to_packets(self.row.reshape(1, -1), self.bits, sparse=self.sparse).units.size)
+
     def wire(self, units: int) -> list[dict[str, object]]:
         """The beats as payloads."""
         beats = self.beats(units)
@@ -63,7 +62,7 @@ class Packet:
 
     def words(self) -> list[dict[str, object]]:
         """The activation words, each pixel in words of its own, as payloads for the encoder."""
-        pixels, channels = self.row.shape
+        channels = self.row.shape[1]
         words = []
         for pixel in self.row:
             for start in range(0, channels, WORD_ELEMENTS):
@@ -80,50 +79,66 @@ class Packet:
         words[-1]["last"] = 1
         return words
 
-    @cached_property
-    def _elements(self) -> list[int]:
-        return self.row.reshape(-1).tolist()
-
     def slices(self, most: int, *, aligned: bool = False) -> Iterator[Slice]:
-        """The packet in slices of at most so many elements, none across the end of a word, a pixel or a group.
+        """The packet in slices of at most so many elements, none across the end of a word, a pixel or a
+        group.
 
         `aligned`: nor across a multiple of `most` in the word.
         """
         channels = self.row.shape[1]
-        position, start, map_ahead = 0, 0, True
-        while position < len(self._elements):
-            channel = position % channels
+        elements = self.row.reshape(-1).tolist()
+        position, start = 0, 0
+        while position < len(elements):
+            channel, place = position % channels, position % WORD_ELEMENTS
             limits = [most, channels - channel, WORD_ELEMENTS - start]
             if self.sparse:
-                limits.append(WORD_ELEMENTS - position % WORD_ELEMENTS)
+                limits.append(WORD_ELEMENTS - place)
             if aligned:
                 limits.append(most - start % most)
             count = min(limits)
             word_last = channel + count == channels or start + count == WORD_ELEMENTS
             yield Slice(
-                elements=self._elements[position : position + count],
+                elements=elements[position : position + count],
                 start=start,
-                group_first=self.sparse and position % WORD_ELEMENTS == 0,
                 word_last=word_last,
-                last=position + count == len(self._elements),
+                packet_last=position + count == len(elements),
+                map_ahead=self.sparse and position == 0,
+                map_behind=self.sparse
+                and place + count == WORD_ELEMENTS
+                and position + count < len(elements),
                 sparse=self.sparse,
             )
             position += count
             start = 0 if word_last else start + count
 
+    def crowded_groups(self, most: int) -> int:
+        """Groups of the sparse form with more than so many non-zero values."""
+        if not self.sparse:
+            return 0
+        elements = self.row.reshape(-1)
+        groups = [elements[start : start + WORD_ELEMENTS] for start in range(0, elements.size, WORD_ELEMENTS)]
+        return sum(int(np.count_nonzero(group)) > most for group in groups)
+
 
 @dataclass(frozen=True)
 class Slice:
+    """Elements that the decoder or the encoder handles at once.
+
+    `start`: place in the word of the first one; `word_last`, `packet_last`: the word, the packet ends with
+    them; `map_ahead`, `map_behind`: a map comes before, after their values.
+    """
+
     elements: list[int]
     start: int
-    group_first: bool
     word_last: bool
-    last: bool
+    packet_last: bool
+    map_ahead: bool
+    map_behind: bool
     sparse: bool
 
     @property
     def values(self) -> int:
-        """Units of values that the slice takes."""
+        """Units of values."""
         return sum(value != 0 for value in self.elements) if self.sparse else len(self.elements)
 
 

@@ -12,7 +12,7 @@ WORDS_RANGE = 1 << (CONFIG.activation_address_bits + 1)
 
 
 class AxisModel:
-    """The position as a formula of the two indices, which is what the counter saves the multiplications for."""
+    """The position as a formula of the two indices; the counter has only sums."""
 
     def __init__(self, axis: dict[str, int], ring: int) -> None:
         self._axis = axis
@@ -62,11 +62,8 @@ def test_random_walks(seed, ring):
         ctx.set(counter.axis, axis)
         ctx.set(counter.ring, ring)
         for cycle in range(200):
-            load, next_tap, next_pool = (
-                cycle == 0 or rng.random() < 0.05,
-                rng.random() < 0.6,
-                rng.random() < 0.2,
-            )
+            load = cycle == 0 or rng.random() < 0.05
+            next_tap, next_pool = rng.random() < 0.6, rng.random() < 0.2
             at, words = rng.randrange(-20, 20), rng.randrange(ring or WORDS_RANGE)
             for signal, value in (
                 (counter.load, load),

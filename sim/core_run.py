@@ -16,6 +16,7 @@ from models.sparsity import CodecError
 from sim import streams
 from sim.harness.bench import BenchModel, build_bench
 from sim.harness.bench_run import Equals, run_bench
+from sim.harness.cache import described_by
 from sim.streams import LayerJob
 
 CYCLES_PER_STALL = 40
@@ -57,7 +58,14 @@ def build_core(
     config: CoreConfig, *, simulator: str = "verilator", waves: bool = False, optimise: str = "build"
 ) -> BenchModel:
     """The bench of a core, compiled; the same configuration is compiled once."""
-    return build_bench(Core(config), name="core_bench", simulator=simulator, waves=waves, optimise=optimise)
+    return build_bench(
+        Core(config),
+        name="core_bench",
+        simulator=simulator,
+        waves=waves,
+        optimise=optimise,
+        recipe=[repr(config), *described_by("hw", "sim/harness")],
+    )
 
 
 def run_layers(

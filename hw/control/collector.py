@@ -59,7 +59,7 @@ class ResultCollector(wiring.Component):
         beats_last = Mux(last_block, self.final_beats_last, config.post_beats - 1)
         m.d.comb += [
             arbiter.requests.eq(valid & heads),
-            arbiter.accept.eq(~serving & self.beats.ready),
+            arbiter.accept.eq(~serving),
             picked.eq(self._index(arbiter.grant)),
             group.eq(Mux(serving, next_group, picked)),
             self.beats.valid.eq(Mux(serving, valid.bit_select(next_group, 1), arbiter.grant.any())),
@@ -68,6 +68,9 @@ class ResultCollector(wiring.Component):
             channel.eq(self.first_channel + offset),
         ]
         self._present(m, group, block, beat, block_done, set_done, channel)
+        with m.If(self.beats.valid):
+            # From its first beat on, taken or not, a set keeps its turn.
+            m.d.sync += [serving.eq(1), next_group.eq(group)]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += [
                 serving.eq(~set_done),

@@ -66,15 +66,19 @@ class FeatureStore(wiring.Component):
             self.words.payload.sparse.eq(self.output.sparse),
         ]
         self._walk(m, walk_register.i)
+        # A row's place is free once the memory has taken the request for its last word, however long that waited.
+        row_read = reader.requests.valid & reader.requests.ready & reader.requests.payload.meta.last
+        m.d.sync += self.rows_stored.eq(self.rows_stored + row_read)
         packets = Signal.like(self.rows_stored)
         with m.If(self.packet_left):
             m.d.sync += [packets.eq(packets + 1), self.busy.eq(packets != self.output.rows_last)]
         with m.If(self.start):
-            m.d.sync += [packets.eq(0), self.busy.eq(1)]
+            m.d.sync += [packets.eq(0), self.rows_stored.eq(0), self.busy.eq(1)]
         return m
 
     def _walk(self, m: Module, steps: stream.Interface) -> None:
         layout = self.output
+        rows_walked = Signal.like(self.rows_stored)
         column, word = Signal.like(layout.columns_last), Signal.like(layout.store_words_last)
         row_address = Signal.like(layout.base)
         pixel_address = Signal.like(layout.base)
@@ -86,7 +90,7 @@ class FeatureStore(wiring.Component):
         wrap = ring_row == layout.ring_rows_last
         next_row_address = Mux(wrap, layout.base, row_address + layout.row_words)
         m.d.comb += [
-            steps.valid.eq(self.busy & (self.rows_finished > self.rows_stored)),
+            steps.valid.eq(self.busy & (self.rows_finished > rows_walked)),
             steps.payload.address.eq(pixel_address + word),
             steps.payload.read.eq(1),
             steps.payload.keep.eq(1),
@@ -107,7 +111,7 @@ class FeatureStore(wiring.Component):
                     ring_row.eq(Mux(wrap, 0, ring_row + 1)),
                     row_address.eq(next_row_address),
                     pixel_address.eq(next_row_address),
-                    self.rows_stored.eq(self.rows_stored + 1),
+                    rows_walked.eq(rows_walked + 1),
                 ]
         with m.If(self.start):
             m.d.sync += [
@@ -116,5 +120,5 @@ class FeatureStore(wiring.Component):
                 ring_row.eq(0),
                 row_address.eq(layout.base),
                 pixel_address.eq(layout.base),
-                self.rows_stored.eq(0),
+                rows_walked.eq(0),
             ]

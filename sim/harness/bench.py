@@ -141,6 +141,7 @@ def build_bench(
     waves: bool = False,
     verilog_sources: Sequence[Path] = (),
     optimise: str = "build",
+    recipe: Sequence[str | bytes] | None = None,
 ) -> BenchModel:
     """Compile `Bench(core)`; arguments and errors as for `runner.build`.
 
@@ -154,6 +155,7 @@ def build_bench(
         waves=waves,
         verilog_sources=[*VERILOG, *verilog_sources],
         optimise=optimise,
+        recipe=recipe,
     )
     ports = bench.streams.values()
     return BenchModel(

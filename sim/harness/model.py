@@ -78,6 +78,7 @@ def build(
     verilog_sources: Sequence[Path] = (),
     internals: bool = False,
     optimise: str = "build",
+    recipe: Sequence[str | bytes] | None = None,
 ) -> Build:
     """Convert a component to Verilog and compile it, unless the same was compiled before.
 
@@ -98,6 +99,9 @@ def build(
         Let the tests read and write every signal of every module, and not only the top's ports. Slower.
     optimise
         `"build"` compiles fast, right for unit tests; `"run"` runs fast, right for millions of cycles.
+    recipe
+        What determines the component's Verilog (see `cache.described_by`), if the caller can tell: the same recipe is
+        converted once. A large component takes longer to convert than to simulate.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def build(
         The name is not a Verilog identifier.
     """
     toolchain.require(simulator)
-    text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    text = _convert(component, name) if recipe is None else _converted_once(component, name, recipe)
     if f"\nmodule {name}(" not in text:
         raise ValueError(f"module name '{name}' is a Verilog keyword or no identifier: give another")
     ports = None if internals else _ports(text, name)
@@ -121,6 +125,19 @@ def build(
         expose=ports,
         optimise=optimise,
     )
+
+
+def _convert(component: Any, name: str) -> str:
+    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+
+
+def _converted_once(component: Any, name: str, recipe: Sequence[str | bytes]) -> str:
+    filename = f"{name}.v"
+
+    def make(folder: Path) -> None:
+        (folder / filename).write_text(_convert(component, name))
+
+    return (cached_folder(f"{name}-verilog-{digest(recipe)}", make) / filename).read_text()
 
 
 def compile_verilog(

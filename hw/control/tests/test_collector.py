@@ -39,7 +39,10 @@ class Pass:
         self._units = units
         tags = {head: [self._tag(rng) for _ in range(units)] for head in self.heads}
         self.results = [
-            [{"accumulators": self._accumulators(rng), "tag": tag} for tag in tags[group - group % channel_groups]]
+            [
+                {"accumulators": self._accumulators(rng), "tag": tag}
+                for tag in tags[group - group % channel_groups]
+            ]
             for group in range(config.groups)
         ]
 
@@ -106,15 +109,17 @@ class Pass:
         collector = ResultCollector(self.config)
         count = self._units * len(self.heads) * self.beats_of_set
         drain_cycles = 0 if stalls == ("none", "none") else 16
-        sink = StreamSink(collector.beats, count=count, stalls=stalls[1], seed=seed, drain_cycles=drain_cycles)
+        sink = StreamSink(
+            collector.beats, count=count, stalls=stalls[1], seed=seed, drain_cycles=drain_cycles
+        )
         sources = [
             stream_source(port, results, stalls=stalls[0], seed=seed)
             for port, results in zip(collector.results, self.results, strict=True)
         ]
-        cycles = simulate(collector, self._set_up(collector), *sources, sink, deadline=20_000)
+        cycles = simulate(collector, self.set_up(collector), *sources, sink, deadline=20_000)
         return cycles, self.check(sink.beats, f"seed {seed}, {self.settings}")
 
-    def _set_up(self, collector: ResultCollector) -> Process:
+    def set_up(self, collector: ResultCollector) -> Process:
         async def process(ctx: Any) -> None:
             for name, value in self.settings.items():
                 ctx.set(getattr(collector, name), value)
@@ -122,10 +127,16 @@ class Pass:
         return process
 
 
-SPLITS = [(c, config) for config in (core(1, 4, 2), core(3, 1, 1), core(4, 4, 1), core(6, 6, 2)) for c, _ in config.splits]
+SPLITS = [
+    (c, config)
+    for config in (core(1, 4, 2), core(3, 1, 1), core(4, 4, 1), core(6, 6, 2))
+    for c, _ in config.splits
+]
 
 
-@pytest.mark.parametrize("stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "none")])
+@pytest.mark.parametrize(
+    "stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "none")]
+)
 @pytest.mark.parametrize("channel_groups, config", SPLITS, ids=lambda v: str(getattr(v, "groups", v)))
 def test_random_results(channel_groups, config, stalls):
     seed = 100 * config.groups + channel_groups
@@ -150,33 +161,27 @@ def test_channels_follow_those_of_the_passes_before():
     one = Pass(config, 3, 1, random.Random(2), first_channel=12, blocks_last=2, final_beats_last=0)
     one.run(("none", "none"), 2)
     base = one.results[0][0]["tag"]["address"]
-    places = [(beat["destination"]["address"] - base, beat["destination"]["slice"]) for beat in one.beats(0, 0)]
+    places = [
+        (beat["destination"]["address"] - base, beat["destination"]["slice"]) for beat in one.beats(0, 0)
+    ]
     assert places == [(0, 3), (1, 0), (1, 1)]
 
 
 def test_a_choice_is_kept_while_it_waits():
     """A result that comes while another waits for the post-processor does not take its place."""
     config = core(2, 2, 2)
-    one = Pass(config, 1, 1, random.Random(3))
+    one = Pass(config, 1, 1, random.Random(3), blocks_last=0, final_beats_last=0)
     collector = ResultCollector(config)
     sink = StreamSink(collector.beats, count=2)
 
-    async def second_first(ctx: Any) -> None:
-        await one._set_up(collector)(ctx)
-        ctx.set(collector.results[1].valid, 1)
-        ctx.set(collector.results[1].payload, one.results[1][0])
+    async def later(ctx: Any) -> None:
         await ctx.tick().repeat(3)
-        ctx.set(collector.results[0].valid, 1)
-        ctx.set(collector.results[0].payload, one.results[0][0])
-        await ctx.tick().repeat(3)
-        await stream_sink(ctx)
+        await stream_source(collector.results[0], one.results[0])(ctx)
 
-    async def stream_sink(ctx: Any) -> None:
-        for group in (1, 0):
-            ctx.set(collector.beats.ready, 1)
-            _, _, slot = await ctx.tick().sample(collector.beats.payload.slot)
-            assert slot == group
-            ctx.set(collector.results[group].valid, 0)
-        sink.beats.clear()
+    async def take_much_later(ctx: Any) -> None:
+        await ctx.tick().repeat(6)
+        await sink(ctx)
 
-    simulate(collector, second_first)
+    first = stream_source(collector.results[1], one.results[1])
+    simulate(collector, one.set_up(collector), first, later, take_much_later)
+    assert sink.beats == one.beats(1, 0) + one.beats(0, 0)

@@ -63,7 +63,7 @@ class Packet:
     def words(self) -> list[dict[str, object]]:
         """The activation words, each pixel in words of its own, as payloads for the encoder."""
         channels = self.row.shape[1]
-        words = []
+        words: list[dict[str, object]] = []
         for pixel in self.row:
             for start in range(0, channels, WORD_ELEMENTS):
                 elements = pixel[start : start + WORD_ELEMENTS].tolist()
@@ -145,7 +145,7 @@ class Slice:
 def random_packets(bits: int, seed: int, count: int, max_elements: int = 100) -> list[Packet]:
     """Packets of all kinds: sparse and dense, empty and full, of one pixel, of one channel, of odd sizes."""
     generator = np.random.default_rng(seed)
-    packets = []
+    packets: list[Packet] = []
     while len(packets) < count:
         pixels, channels = SHAPES[generator.integers(len(SHAPES))]
         if generator.random() < 0.3:

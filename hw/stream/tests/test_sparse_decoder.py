@@ -124,14 +124,16 @@ def test_full_groups_take_as_long_as_their_input(sizes):
 def test_latency(sizes):
     config = core(*sizes)
     packet = Packet(np.array([[7]]), False, config.activation_bits)
-    seen = {}
+    times, latency = [], []
 
     def watch(dut):
-        seen.update(taken=TransferTimes(dut.beats, 1), given=TransferTimes(dut.words, 1), latency=dut.latency)
-        return [seen["taken"], seen["given"]]
+        times.extend([TransferTimes(dut.beats, 1), TransferTimes(dut.words, 1)])
+        latency.append(dut.latency)
+        return times
 
     run(config, [packet], watch=watch)
-    assert seen["given"].cycles[0] - seen["taken"].cycles[0] == seen["latency"]
+    taken, given = (time.cycles[0] for time in times)
+    assert given - taken == latency[0]
 
 
 def play_until_error(dut, segments, beats, cycles):
@@ -161,7 +163,7 @@ def play_until_error(dut, segments, beats, cycles):
     return words, errors, taken
 
 
-@pytest.mark.parametrize("sizes", [(1, 2, 8), (16, 16, 8), (16, 2, 8)], ids=str)
+@pytest.mark.parametrize("sizes", [(1, 2, 8), (16, 16, 8)], ids=str)
 @pytest.mark.parametrize("sparse", [True, False])
 @pytest.mark.parametrize("fault", ["early", "late"])
 def test_a_packet_of_another_length_is_an_error(sizes, sparse, fault):

@@ -53,19 +53,20 @@ def test_cycles_and_latency(sizes):
     config = core(*sizes)
     packets = random_packets(config.activation_bits, seed=21, count=15)
     # A last packet of one word, which nothing waits for.
-    packets.append(Packet(np.array([[9]]), True, config.activation_bits))
+    packets.append(Packet(np.array([[9]]), False, config.activation_bits))
     seen = {}
+    latency = []
 
     def watch(dut):
+        latency.append(dut.latency)
         seen["words"] = TransferTimes(dut.words, sum(len(packet.words()) for packet in packets))
         seen["beats"] = TransferTimes(
             dut.beats, sum(len(packet.wire(row_units(config))) for packet in packets)
         )
-        seen["latency"] = dut.latency
         return [seen["words"], seen["beats"]]
 
     received, expected = run(config, packets, watch=watch)
     assert received == expected
     # A word is taken with its last slice.
     assert seen["words"].cycles[-1] + 1 == expected_cycles(config, packets)
-    assert seen["beats"].cycles[-1] - seen["words"].cycles[-1] == seen["latency"]
+    assert seen["beats"].cycles[-1] - seen["words"].cycles[-1] == latency[0]

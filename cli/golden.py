@@ -37,9 +37,7 @@ def golden(
         write_atomically(output, _archive(tensors))
     except OSError as error:
         raise SkipstoneError(f"{output}: cannot be written: {error.strerror}") from None
-    typer.echo(
-        f"{output}: {len(tensors)} tensors of {loaded.name}, {len(values)} input{'s' * (len(values) > 1)}"
-    )
+    typer.echo(f"{output}: {len(tensors)} tensors of {loaded.name}, {len(values)} input{'s' * (len(values) > 1)}")
 
 
 def _archive(tensors: Mapping[str, npt.NDArray]) -> bytes:

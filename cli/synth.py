@@ -37,9 +37,7 @@ def synth(
     target: Annotated[TargetName, typer.Option(help="The part to build for.")] = TargetName.all,
     groups: Annotated[int | None, typer.Option(help="Groups of the MAC array.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Lanes of a group.")] = None,
-    freq: Annotated[
-        float | None, typer.Option(min=0.001, max=1000, help="The clock to reach, in MHz.")
-    ] = None,
+    freq: Annotated[float | None, typer.Option(min=0.001, max=1000, help="The clock to reach, in MHz.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     folder: Annotated[Path, typer.Option(help="Where netlists, reports and logs go.")] = Path("build/synth"),
 ) -> None:

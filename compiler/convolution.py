@@ -75,8 +75,7 @@ class Convolution:
     def output_size(self) -> Pair:
         """Height and width of the output."""
         height, width = (
-            window_output(self.convolved_size[i], self.pool[i], self.pool_stride[i], 1, (0, 0))
-            for i in range(2)
+            window_output(self.convolved_size[i], self.pool[i], self.pool_stride[i], 1, (0, 0)) for i in range(2)
         )
         return height, width
 
@@ -160,7 +159,10 @@ def with_pooling(convolution: Convolution, pooling: MaxPool2D) -> Convolution | 
 
 
 def convolutions(network: Network) -> dict[str, Convolution]:
-    """Every layer that the array runs, by name, in order. A max-pooling that alone reads a convolution is fused into it."""
+    """Every layer that the array runs, by name, in order.
+
+    A max-pooling that alone reads a convolution is fused into it.
+    """
     readers: dict[str, list[Layer]] = {}
     for layer in network.layers:
         for name in layer.inputs:
@@ -171,11 +173,7 @@ def convolutions(network: Network) -> dict[str, Convolution]:
         if convolution is None:
             continue
         following = readers.get(layer.output, [])
-        if (
-            len(following) == 1
-            and isinstance(following[0], MaxPool2D)
-            and layer.output not in network.outputs
-        ):
+        if len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:
             convolution = with_pooling(convolution, following[0]) or convolution
         result[layer.name] = convolution
     return result

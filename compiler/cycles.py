@@ -1,8 +1,8 @@
 """The cycle model of a pass: what it costs on a core, from the mapping and the zeros of the input.
 
-The model follows the hardware's own bookkeeping, unit by unit: when the rows of a unit are loaded, which controller is free,
-how many operations and steps the unit takes, when the post-processor has taken its results. Ideal cycles of a layer:
-operations x passes / space_groups; what comes on top is filling, draining, and controllers that wait.
+The model follows the hardware's own bookkeeping, unit by unit: when the rows of a unit are loaded, which controller
+is free, how many operations and steps the unit takes, when the post-processor has taken its results. Ideal cycles of
+a layer: operations x passes / space_groups; what comes on top is filling, draining, and controllers that wait.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class UnitCosts:
     steps: Counts
 
 
-def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple[Counts, Counts]:
+def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple[Counts, npt.NDArray[np.bool_]]:
     """Input coordinates [units, pool, taps] along an axis, and whether each lies inside the map."""
     geometry = mapping.geometry
     unit = (geometry.unit_rows, geometry.unit_columns)[axis]
@@ -127,7 +127,10 @@ def load_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts
 
 
 def store_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Counts:
-    """Cycles to store each row: the encoder takes one more for a group whose values and map fill more than a row of units."""
+    """Cycles to store each row.
+
+    The encoder takes one more for a group whose values and map fill more than a row of units.
+    """
     rows, columns, channels = stored.shape
     slices = np.full(rows, _slices(columns, channels, config, sparse))
     if sparse:
@@ -138,7 +141,8 @@ def store_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Count
 class _Controller:
     """When a controller's walker and its map decoder are done with what they were given.
 
-    The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once the word
+    The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once
+    the word
     `fetch_depth` before has gone into the decoder.
     """
 
@@ -148,14 +152,15 @@ class _Controller:
         self.taken: deque[float] = deque([0.0] * fetch_depth, maxlen=fetch_depth)
 
     def run(self, given: float, steps: int, words: int, issues: int, held_until: float) -> float:
-        """Do a unit; returns when its last activation leaves the decoder. `held_until`: the array stands still before."""
+        """Do a unit; returns when its last activation leaves the decoder.
+
+        `held_until`: the array stands still before.
+        """
         depth = len(self.taken)
         asked = max(given, self.taken[0])
         first = max(self.decoder, asked + FETCH_LATENCY)
         per_word = issues / words
-        last_taken = (
-            first + (words - depth) * per_word if words > depth else self.taken[min(words, depth) - 1]
-        )
+        last_taken = first + (words - depth) * per_word if words > depth else self.taken[min(words, depth) - 1]
         self.walker = max(asked + steps, last_taken)
         self.decoder = max(first + issues, self.walker + FETCH_LATENCY, held_until)
         kept = min(words, depth)
@@ -205,9 +210,7 @@ class PassSimulation:
         for row in range(rows):
             needed = max(0, min(sent, row * geometry.unit_rows - top + geometry.reach + 1))
             while loads and len(loaded) < needed:
-                load_at = max(load_at, self._row_free(len(loaded), finished, top)) + int(
-                    self.load[len(loaded)]
-                )
+                load_at = max(load_at, self._row_free(len(loaded), finished, top)) + int(self.load[len(loaded)])
                 loaded.append(load_at)
             ready = loaded[needed - 1] if loads and needed else float(start)
             if row >= mapping.output_ring:

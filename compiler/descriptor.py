@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
@@ -37,13 +38,11 @@ def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping) -> dict[
     }
 
 
-def _columns_axis(
-    conv: Convolution, geometry: Geometry, mapping: Mapping, config: CoreConfig
-) -> dict[str, int]:
+def _columns_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, config: CoreConfig) -> dict[str, int]:
     """Columns lie in a row: offsets are modulo their own range, so that negative ones work."""
     left = conv.padding[1][0]
     tap, pool = conv.dilation[1], conv.stride[1]
-    modulus = 1 << axis_words(config).width
+    modulus = 1 << Shape.cast(axis_words(config)).width
 
     def words(columns: int) -> int:
         return columns * mapping.input_pixel_words % modulus
@@ -130,8 +129,7 @@ def describe(
         "post": {
             "lower": conv.activation[0] - zero,
             "upper": conv.activation[1] - zero,
-            "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes)
-            - 1,
+            "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes) - 1,
         },
     }
 

@@ -19,8 +19,8 @@ def ceil_div(value: int, divisor: int) -> int:
 class Geometry:
     """What the hardware walks over: the rows that are sent, and the steps of units in rows.
 
-    A convolution whose windows leave rows out (1 x k kernels with a vertical stride) is sent without those rows, and has
-    stride 1 then: rows are separate packets, so the sender only skips.
+    A convolution whose windows leave rows out (1 x k kernels with a vertical stride) is sent without those rows, and
+    has stride 1 then: rows are separate packets, so the sender only skips.
 
     Attributes:
         rows: indices of the input's rows that are sent.

@@ -90,7 +90,7 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
 
 
 def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
-    """Cycles of a mapping for an input of typical density: the slowest of computing, loading, collecting, and weights."""
+    """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     rows, columns = conv.output_size
     units = rows * columns
     unit = conv.kernel[0] * conv.kernel[1] * conv.channels * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
@@ -117,7 +117,8 @@ def compile_layer(
 
     Args:
         channel_groups: take this split instead of the best one.
-        sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the shorter
+        sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the
+        shorter
             one to expect: a layer that ends in a rectifier has many zeros, any other has few.
 
     Raises:

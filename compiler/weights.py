@@ -35,7 +35,10 @@ def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
 
 
 def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beats:
-    """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then a weight word per tap and channel."""
+    """The beats of one block, maps `first` to `last` - 1.
+
+    Parameters as byte planes, then a weight word for each tap and channel.
+    """
     lanes, post_lanes = config.lanes, config.post_lanes
     maps = np.full(lanes, -1)
     maps[: last - first] = np.arange(first, last)
@@ -44,20 +47,20 @@ def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beat
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
     words = conv.kernel[0] * conv.kernel[1] * conv.channels
     weights = np.zeros((words, lanes), np.uint8)
-    weights[:, : last - first] = (
-        conv.weights[first:last].reshape(last - first, words).T.astype(np.int8).view(np.uint8)
-    )
+    weights[:, : last - first] = conv.weights[first:last].reshape(last - first, words).T.astype(np.int8).view(np.uint8)
     return np.concatenate([planes, weights])
 
 
 def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Beats:
-    """The weight stream of a layer: uint8[beats, lanes], lane 0 first. Order: pass, block; see `hw.control.weight_loader`."""
+    """The weight stream of a layer: uint8[beats, lanes], lane 0 first.
+
+    Order: pass, block; see `hw.control.weight_loader`.
+    """
     blocks = []
     for index in range(mapping.passes):
         start = index * mapping.pass_maps
         end = start + mapping.maps_of_pass(index, conv.maps)
         blocks += [
-            _block(conv, config, first, min(first + config.lanes, end))
-            for first in range(start, end, config.lanes)
+            _block(conv, config, first, min(first + config.lanes, end)) for first in range(start, end, config.lanes)
         ]
     return np.concatenate(blocks)

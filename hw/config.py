@@ -1,7 +1,7 @@
 """The parameters of an accelerator core, validated, and the widths that follow from them.
 
-A `CoreConfig` is the only thing that a component needs to know about the whole. Everything that has a width takes it from
-here, so that a core with one lane and a core with 512 multipliers are the same description.
+A `CoreConfig` is the only thing that a component needs to know about the whole. Everything that has a width takes it
+from here, so that a core with one lane and a core with 512 multipliers are the same description.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class CoreConfig:
     groups, lanes
         The MAC array: `groups` (G) x `lanes` (L) multipliers. A group is NullHop's MAC cluster.
     activation_bits, weight_bits
-        Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit more,
-        since a stored activation is the distance from the zero point.
+        Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit
+        more, since a stored activation is the distance from the zero point.
     accumulator_bits
         Width of an accumulator.
     accumulators
@@ -45,8 +45,8 @@ class CoreConfig:
     post_lanes
         Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
     post_dsps
-        Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built from
-        LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
+        Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built
+        from LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
     max_left_shift
         Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
     activation_banks, activation_depth
@@ -87,9 +87,7 @@ class CoreConfig:
             value = getattr(self, field.name)
             least = 0 if field.name in ("post_dsps", "max_left_shift") else 1
             if not isinstance(value, int) or value < least:
-                raise ConfigurationError(
-                    f"{field.name} is {value!r}: give a whole number of at least {least}"
-                )
+                raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
@@ -116,9 +114,7 @@ class CoreConfig:
 
     def _one_of(self, name: str, values: tuple[int, ...]) -> None:
         if getattr(self, name) not in values:
-            raise ConfigurationError(
-                f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}"
-            )
+            raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
 
     @classmethod
     def sized(cls, groups: int, lanes: int) -> CoreConfig:

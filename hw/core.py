@@ -44,8 +44,11 @@ from hw.stream.sparse_encoder import SparseEncoder
 
 
 class CoreErrors(data.StructLayout):
-    """Sticky errors. `packet`: an input packet ended in the wrong place. `collision`: a word was read while it was written,
-    which the design excludes."""
+    """Sticky errors.
+
+    `packet`: an input packet ended in the wrong place. `collision`: a word was read while it was written, which the
+    design excludes.
+    """
 
     def __init__(self) -> None:
         super().__init__({"packet": 1, "collision": 1})
@@ -54,8 +57,8 @@ class CoreErrors(data.StructLayout):
 class Core(wiring.Component):
     """A sparse-CNN core with the NullHop dataflow: layers in, feature maps in, feature maps out.
 
-    The streams are independent: each may stall or run ahead at any time. Weights of a layer may come before, while or after
-    its descriptor; they are taken as far as there is room.
+    The streams are independent: each may stall or run ahead at any time. Weights of a layer may come before, while or
+    after its descriptor; they are taken as far as there is room.
 
     Ports
     -----

@@ -74,9 +74,7 @@ def ports(core: Core) -> list[dict[str, Any]]:
             if path
         ]
         direction = "input" if flow == In else "output"
-        described.append(
-            {"name": name, "direction": direction, "width": Shape.cast(shape).width, "fields": fields}
-        )
+        described.append({"name": name, "direction": direction, "width": Shape.cast(shape).width, "fields": fields})
     return described
 
 

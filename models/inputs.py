@@ -96,11 +96,7 @@ def _taken(network: Network, values: npt.NDArray) -> npt.NDArray:
     if values.dtype == wanted:
         return values
     scale, zero_point = _quantisation(network)
-    return (
-        quantise_real(values, scale, zero_point)
-        if wanted == np.int8
-        else dequantise(values, scale, zero_point)
-    )
+    return quantise_real(values, scale, zero_point) if wanted == np.int8 else dequantise(values, scale, zero_point)
 
 
 def _read_array(network: Network, file: Path, any_batch: bool) -> npt.NDArray:
@@ -114,17 +110,13 @@ def _read_array(network: Network, file: Path, any_batch: bool) -> npt.NDArray:
     if values.shape == shape[1:]:
         values = values[np.newaxis]
     if values.shape[1:] != shape[1:] or not len(values) or (len(values) != 1 and not any_batch):
-        raise InputError(
-            f"{file}: an array of shape {list(values.shape)}; {network.name} takes {list(shape)}"
-        )
+        raise InputError(f"{file}: an array of shape {list(values.shape)}; {network.name} takes {list(shape)}")
     if values.dtype == np.uint8:
         return image_to_int8(values)
     if values.dtype == np.int8:
         return values
     if values.dtype.kind != "f":
-        raise InputError(
-            f"{file}: elements of type {values.dtype}; int8, uint8 (pixels) or float is expected"
-        )
+        raise InputError(f"{file}: elements of type {values.dtype}; int8, uint8 (pixels) or float is expected")
     if not np.isfinite(values).all():
         raise InputError(f"{file}: an element is not a finite number")
     return values.astype(np.float32)
@@ -133,9 +125,7 @@ def _read_array(network: Network, file: Path, any_batch: bool) -> npt.NDArray:
 def _read_image(network: Network, file: Path) -> npt.NDArray[np.uint8]:
     shape = _input(network).shape
     if len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(
-            f"{file}: {network.name} takes {list(shape)}, which is not an image; give a .npy file"
-        )
+        raise InputError(f"{file}: {network.name} takes {list(shape)}, which is not an image; give a .npy file")
     try:
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGB" if shape[3] == 3 else "L"))
@@ -144,7 +134,6 @@ def _read_image(network: Network, file: Path) -> npt.NDArray[np.uint8]:
     if pixels.shape[:2] != shape[1:3]:
         height, width = pixels.shape[:2]
         raise InputError(
-            f"{file}: an image of {width}x{height}; {network.name} takes {shape[2]}x{shape[1]}: "
-            "resize it first"
+            f"{file}: an image of {width}x{height}; {network.name} takes {shape[2]}x{shape[1]}: resize it first"
         )
     return pixels.reshape(shape[1:])

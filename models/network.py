@@ -100,9 +100,7 @@ class Network:
             raise NetworkError(f"{writer}: tensor {name!r} already has a value")
         shape = self.tensors[name].shape
         if not shape or shape[0] != 1:
-            raise NetworkError(
-                f"{writer}: tensor {name!r} of shape {list(shape)} has no leading batch dimension of 1"
-            )
+            raise NetworkError(f"{writer}: tensor {name!r} of shape {list(shape)} has no leading batch dimension of 1")
 
     def _check_layer(self, layer: Layer, known: set[str]) -> None:
         for name in layer.inputs:
@@ -112,9 +110,7 @@ class Network:
         expected = layer.infer_shape(*(self.tensors[name].shape for name in layer.inputs))
         shape = self.tensors[layer.output].shape
         if shape != expected:
-            raise layer.refuse(
-                f"its output has shape {list(shape)}, but {list(expected)} follows from its inputs"
-            )
+            raise layer.refuse(f"its output has shape {list(shape)}, but {list(expected)} follows from its inputs")
 
     @cached_property
     def _by_name(self) -> dict[str, Layer]:
@@ -123,9 +119,7 @@ class Network:
     def layer(self, name: str) -> Layer:
         """The layer called ``name``; raises NetworkError if there is none."""
         if name not in self._by_name:
-            raise NetworkError(
-                f"{self.name} has no layer {name!r}; its layers are {', '.join(self._by_name)}"
-            )
+            raise NetworkError(f"{self.name} has no layer {name!r}; its layers are {', '.join(self._by_name)}")
         return self._by_name[name]
 
     def input_shapes(self, layer: Layer) -> tuple[Shape, ...]:

@@ -65,9 +65,7 @@ def gather(network: Network, tensors: Mapping[str, npt.NDArray] | None = None) -
     return [_layer_statistics(network, layer, tensors) for layer in network.layers]
 
 
-def _layer_statistics(
-    network: Network, layer: Layer, tensors: Mapping[str, npt.NDArray] | None
-) -> LayerStatistics:
+def _layer_statistics(network: Network, layer: Layer, tensors: Mapping[str, npt.NDArray] | None) -> LayerStatistics:
     weights = layer.weights if isinstance(layer, WeightedLayer) else None
     non_zero = None if tensors is None else _non_zero(network, layer, tensors)
     macs = layer.macs(network)
@@ -89,9 +87,7 @@ def _layer_statistics(
     )
 
 
-def _non_zero(
-    network: Network, layer: Layer, tensors: Mapping[str, npt.NDArray]
-) -> npt.NDArray[np.bool_] | None:
+def _non_zero(network: Network, layer: Layer, tensors: Mapping[str, npt.NDArray]) -> npt.NDArray[np.bool_] | None:
     """Which elements of the layer's first input stand for a value other than 0."""
     name = layer.inputs[0]
     if name not in tensors or network.tensors[name].quantisation is None:
@@ -124,9 +120,7 @@ def _window_count(layer: Convolution, non_zero: npt.NDArray[np.bool_]) -> int:
     """Non-zero elements of all windows together."""
     padded = surround(non_zero.view(np.int8), layer.padding, np.int8)
     patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
-    return sum(
-        int(patches[:, :, :, row, column].sum(dtype=np.int64)) for row, column in np.ndindex(*layer.kernel)
-    )
+    return sum(int(patches[:, :, :, row, column].sum(dtype=np.int64)) for row, column in np.ndindex(*layer.kernel))
 
 
 def weighted_share(pairs: Iterable[tuple[float | None, int]]) -> float | None:

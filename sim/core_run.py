@@ -33,9 +33,7 @@ class Mismatch:
     reason: str = ""
 
     def __str__(self) -> str:
-        return (
-            self.reason or f"first difference at {list(self.index)}: got {self.got}, expected {self.expected}"
-        )
+        return self.reason or f"first difference at {list(self.index)}: got {self.got}, expected {self.expected}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +85,7 @@ def run_layers(
         SimulationFailure: a rule of a stream was broken, the core hangs, or it reports an error.
     """
     predicted = predict_run([(job.program, job.input, job.expected) for job in jobs], config)
-    longest = sum(prediction.cycles for prediction in predicted) + sum(
-        len(job.program.weights) for job in jobs
-    )
+    longest = sum(prediction.cycles for prediction in predicted) + sum(len(job.program.weights) for job in jobs)
     result = run_bench(
         model,
         streams.core_inputs(jobs),

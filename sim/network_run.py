@@ -61,9 +61,7 @@ class NetworkRun:
     def total(self) -> dict[str, Any]:
         """The sums over all layers."""
         rows = self.rows()
-        sums = {
-            key: sum(row[key] for row in rows) for key in ("cycles", "predicted_cycles", "macs", "multiplies")
-        }
+        sums = {key: sum(row[key] for row in rows) for key in ("cycles", "predicted_cycles", "macs", "multiplies")}
         return {
             **sums,
             "utilisation": self.utilisation(sums["multiplies"], sums["cycles"]),
@@ -82,9 +80,7 @@ class NetworkRun:
         }
 
 
-def make_jobs(
-    network: Network, values: npt.NDArray, config: CoreConfig, *, layer: str | None = None
-) -> list[LayerJob]:
+def make_jobs(network: Network, values: npt.NDArray, config: CoreConfig, *, layer: str | None = None) -> list[LayerJob]:
     """Compile the layers that the array runs and give each its true input and output, from the golden model.
 
     Raises:

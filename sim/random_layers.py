@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     input_zero, output_zero = (int(rng.choice([-128, 127, int(rng.integers(-128, 128))])) for _ in range(2))
     depth = shape.channels * shape.kernel[0] * shape.kernel[1]
     low = output_zero if rng.random() < 0.5 else -128
-    common = {
+    common: dict[str, Any] = {
         "inputs": (INPUT,),
         "output": CONVOLVED,
         "bias": rng.integers(-2000, 2000, shape.maps, dtype=np.int32),
@@ -118,7 +119,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
             **common,
         )
         convolved = layer.infer_shape(values.shape)
-    layers = [layer]
+    layers: list[Layer] = [layer]
     tensors = [_activation(INPUT, values.shape, input_zero), _activation(CONVOLVED, convolved, output_zero)]
     if shape.pool > 1:
         window = (shape.pool, shape.pool)

@@ -52,7 +52,7 @@ def expected_beats(job: LayerJob) -> Beats:
 
 
 def to_rows(beats: Iterable[Beats]) -> payload.Rows:
-    """Beats of feature maps as the bench plays them: a row of bytes each, the `last` flag in the byte after the data."""
+    """Beats of feature maps as the bench plays them: rows of bytes, the `last` flag in the byte after the data."""
     return np.concatenate([np.column_stack([part.data, part.last.astype(np.uint8)]) for part in beats])
 
 
@@ -98,9 +98,7 @@ def decode_output(program: LayerProgram, beats: Beats, config: CoreConfig) -> np
             raise CodecError(
                 f"layer {conv.name}: {len(beats.ends)} packets came, {rows * program.mapping.stores} are due"
             )
-        stored = from_beats(
-            beats.select(wanted), columns * count, config.activation_bits, sparse=program.sparse_output
-        )
+        stored = from_beats(beats.select(wanted), columns * count, config.activation_bits, sparse=program.sparse_output)
         parts.append(stored.reshape(rows, columns, count))
     return from_stored(np.concatenate(parts, axis=2), conv.output_zero_point, config)
 

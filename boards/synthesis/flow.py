@@ -33,8 +33,8 @@ RELAX_COLLISIONS = (
     "t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i r:TRANSPARENCY_MASK=1'0 %i"
 )
 
-# Amaranth names the elements of an array `a[0]`, `a[1]`, ..., and abc9's input names the bits of wire `a` so: with both it
-# dies without a word.
+# Amaranth names the elements of an array `a[0]`, `a[1]`, ..., and abc9's input names the bits of wire `a` so: with
+# both it dies without a word.
 HIDE_ELEMENTS = "rename -hide w:*]"
 
 
@@ -94,9 +94,7 @@ def place_and_route(target: Target, folder: Path, frequency: float) -> Path:
 
 def excess(log: Path) -> str:
     """What nextpnr's log says is used beyond what the part has; empty if nothing is."""
-    lines = re.findall(
-        r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", log.read_text(errors="replace"), re.MULTILINE
-    )
+    lines = re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", log.read_text(errors="replace"), re.MULTILINE)
     faults = [f"{used} {site} used of {most}" for site, used, most in lines if int(used) > int(most)]
     return f"it does not fit: {'; '.join(faults)}" if faults else ""
 

@@ -15,9 +15,7 @@ class Mixer(wiring.Component):
     """Two inputs straight to two outputs, of widths that fill no level of the parity tree, and a counter."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(
-            {"a": In(width), "b": In(signed(3)), "x": Out(width), "y": Out(signed(3)), "count": Out(4)}
-        )
+        super().__init__({"a": In(width), "b": In(signed(3)), "x": Out(width), "y": Out(signed(3)), "count": Out(4)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -18,9 +18,7 @@ def test_writes_every_tensor(tmp_path):
     with np.load(output) as archive:
         assert set(archive.files) == set(network.tensors)
         for name, tensor in network.tensors.items():
-            np.testing.assert_array_equal(
-                archive[name], expected[name] if tensor.data is None else tensor.data
-            )
+            np.testing.assert_array_equal(archive[name], expected[name] if tensor.data is None else tensor.data)
 
 
 def test_batch(tmp_path):

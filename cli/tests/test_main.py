@@ -64,9 +64,7 @@ def test_help_imports_no_command():
         "print([name for name in ('amaranth', 'numpy', 'cocotb') if name in sys.modules], file=sys.stderr)"
     )
     start = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "[]"
     assert time.monotonic() - start < 5
 
@@ -107,9 +105,7 @@ def test_a_command_gets_its_arguments(run):
     assert seen == [7]
 
 
-@pytest.mark.parametrize(
-    "error", [SkipstoneError("a.tflite: layer 3:\n too odd"), ConfigurationError("lanes is 0")]
-)
+@pytest.mark.parametrize("error", [SkipstoneError("a.tflite: layer 3:\n too odd"), ConfigurationError("lanes is 0")])
 def test_bad_input_is_one_line_and_exits_with_2(run, error):
     status, written = run(raises(error))
     assert status == 2

@@ -15,9 +15,7 @@ SHELL_TOOLS = ("sh", "cat", "cmp", "dirname", "mkdir", "rm", "touch", "grep", "s
 PREREQUISITES = ("python3", "c++", "make", "perl", "git")
 
 
-def bin_folder(
-    folder: Path, without: tuple[str, ...] = (), scripts: dict[str, str] | None = None
-) -> dict[str, str]:
+def bin_folder(folder: Path, without: tuple[str, ...] = (), scripts: dict[str, str] | None = None) -> dict[str, str]:
     """An environment whose PATH holds the prerequisites but for ``without``; ``scripts`` replace some."""
     folder.mkdir()
     for name in (*SHELL_TOOLS, *PREREQUISITES):
@@ -30,9 +28,7 @@ def bin_folder(
     return {"PATH": str(folder)}
 
 
-def sh(
-    script: str, *arguments: str, env: dict[str, str], cwd: Path = ROOT
-) -> "subprocess.CompletedProcess[str]":
+def sh(script: str, *arguments: str, env: dict[str, str], cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     command = [str(shutil.which("sh")), script, *arguments]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -176,9 +172,7 @@ def test_a_variable_without_a_value_is_not_passed():
     assert shlex.split(plain) == [".venv/bin/skipstone", "simulate", "resnet8"]
     (given,) = (
         line
-        for line in make(
-            "-n", "sim", "NETWORK=my net.tflite", "GROUPS=2", "JSON=out.json", env=env
-        ).splitlines()
+        for line in make("-n", "sim", "NETWORK=my net.tflite", "GROUPS=2", "JSON=out.json", env=env).splitlines()
         if "skipstone simulate" in line
     )
     wanted = ["simulate", "my net.tflite", "--groups", "2", "--json", "out.json"]

@@ -49,9 +49,7 @@ def test_every_target_is_built_with_its_own_configuration(synth):
 
 
 def test_the_array_and_the_clock_can_be_chosen(synth):
-    result, ((name, config, frequency),) = synth(
-        "--target", "ecp5", "--groups", "2", "--lanes", "6", "--freq", "75"
-    )
+    result, ((name, config, frequency),) = synth("--target", "ecp5", "--groups", "2", "--lanes", "6", "--freq", "75")
     assert result.exit_code == 0
     assert (name, config.groups, config.lanes, frequency) == ("ecp5", 2, 6, 75)
 

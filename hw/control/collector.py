@@ -19,11 +19,12 @@ from hw.post.layouts import PostInput
 class ResultCollector(wiring.Component):
     """Serves one set of groups at a time: block after block, `post_lanes` accumulators a cycle, without a gap.
 
-    The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's last one
-    are not collected. Between sets the priority rotates.
+    The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's
+    last one are not collected. Between sets the priority rotates.
 
-    Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity` (half of
-    the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group; `beats` Out.
+    Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity`
+    (half of the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group;
+    `beats` Out.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -45,9 +46,7 @@ class ResultCollector(wiring.Component):
         config = self.config
         m.submodules.arbiter = arbiter = RotatingArbiter(config.groups)
         serving = Signal()
-        next_group, group, picked = (
-            Signal(range(config.groups), name=n) for n in ("next_group", "group", "picked")
-        )
+        next_group, group, picked = (Signal(range(config.groups), name=n) for n in ("next_group", "group", "picked"))
         block, beat = Signal(range(config.groups)), Signal(range(config.post_beats))
         offset = Signal.like(self.first_channel)
         channel = Signal.like(self.first_channel)
@@ -103,9 +102,7 @@ class ResultCollector(wiring.Component):
         lanes = Array(Value.cast(result.payload.accumulators) for result in self.results)[group]
         m.d.comb += [
             tag.eq(Array(Value.cast(result.payload.tag) for result in self.results)[group]),
-            Value.cast(post.accumulators).eq(
-                lanes.word_select(beat, config.post_lanes * config.accumulator_bits)
-            ),
+            Value.cast(post.accumulators).eq(lanes.word_select(beat, config.post_lanes * config.accumulator_bits)),
             post.parameters.eq((self.parity * config.groups + block) * config.post_beats + beat),
             post.slot.eq(group * config.post_beats + beat),
             post.pool_first.eq(tag.pool_first),

@@ -1,8 +1,8 @@
 """The descriptor of a layer: everything that the hardware must know to run it.
 
 The compiler packs with this very layout. Loop counts are stored as the index of the last iteration (`..._last`), word
-strides are multiplied out by the compiler, and every circular address step is already reduced modulo its ring, so that the
-hardware only adds and compares.
+strides are multiplied out by the compiler, and every circular address step is already reduced modulo its ring, so
+that the hardware only adds and compares.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class WeightsLayout(data.StructLayout):
 class InputLayout(data.StructLayout):
     """The input feature map: its packets on the stream and its ring of rows in the activation memory.
 
-    Rows arrive in order, each as one packet per channel block. All blocks but the last have `block_channels` channels, a
-    multiple of 16. The ring starts at word 0, holds rows `0..ring_rows_last` and is `ring_words` long.
+    Rows arrive in order, each as one packet per channel block. All blocks but the last have `block_channels`
+    channels, a multiple of 16. The ring starts at word 0, holds rows `0..ring_rows_last` and is `ring_words` long.
     `resident`: the ring holds the whole map, which is then loaded once and not once a pass. `threshold`: the largest
     stored byte that means a positive distance from the zero point.
     """
@@ -117,9 +117,9 @@ class OutputLayout(data.StructLayout):
     """The output feature map: its ring of rows in the activation memory and its packets on the stream.
 
     `merged`: the ring holds the whole map with all channels, which leaves after the last pass, one packet a row.
-    Otherwise each pass leaves as a map of its own, a channel block. `pass_channels`: channels by which a pass moves on in a
-    merged pixel, else 0. `store_words_last` and `store_tail`: index of a packet's last word in a pixel and the elements
-    valid in it; `final_...` the same for the last pass.
+    Otherwise each pass leaves as a map of its own, a channel block. `pass_channels`: channels by which a pass moves
+    on in a merged pixel, else 0. `store_words_last` and `store_tail`: index of a packet's last word in a pixel and
+    the elements valid in it; `final_...` the same for the last pass.
     """
 
     def __init__(self, config: CoreConfig) -> None:

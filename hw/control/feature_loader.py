@@ -16,8 +16,8 @@ from hw.stream.layouts import DecodedWord, Segment
 class FeatureLoader(wiring.Component):
     """Asks the decoder for one packet after another and writes the words that come back.
 
-    A row is asked for once its place in the ring is free, that is, once no unit under way or to come needs the row that is
-    there. One word a cycle.
+    A row is asked for once its place in the ring is free, that is, once no unit under way or to come needs the row
+    that is there. One word a cycle.
 
     Ports: static `input`, `window`; `start` (pulse), `busy`; `rows_finished` (output rows finished in this pass);
     `segments` Out and `words` In, to and from the decoder; `writes` Out to the activation memory; `rows_loaded`.

@@ -25,7 +25,8 @@ class StoreContext(data.StructLayout):
 class FeatureStore(wiring.Component):
     """Reads each finished row, in order, and hands its words to the encoder. One word a cycle.
 
-    Ports: static `output`, `final` (the pass is the last one); `start` (pulse), `busy` (until the last packet has left);
+    Ports: static `output`, `final` (the pass is the last one); `start` (pulse), `busy` (until the last packet has
+    left);
     `rows_finished`, `rows_stored` (rows whose place in the ring is free again); `request`, `response` to the activation
     memory; `words` Out to the encoder; `packet_left` (pulse: the encoder has sent a packet's last beat).
     """

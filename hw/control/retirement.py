@@ -14,12 +14,12 @@ from hw.control.units import unit_window
 class Retirement(wiring.Component):
     """Keeps count of the units under way and tells how many rows are finished.
 
-    Units are numbered in the order of issue, modulo `unit_window`. A unit that completes is marked; the oldest is retired
-    once marked, at most one a cycle. A row is finished when all its units are retired.
+    Units are numbered in the order of issue, modulo `unit_window`. A unit that completes is marked; the oldest is
+    retired once marked, at most one a cycle. A row is finished when all its units are retired.
 
-    Ports: `start` (pulse: a pass begins; everything is idle then), `columns_last`, `issue` (pulse: a unit is issued, only
-    while `can_issue`), `sequence` (the number for that unit), `complete` (stream of numbers, always ready), `rows` (rows
-    finished in this pass), `idle` (no unit is under way).
+    Ports: `start` (pulse: a pass begins; everything is idle then), `columns_last`, `issue` (pulse: a unit is issued,
+    only while `can_issue`), `sequence` (the number for that unit), `complete` (stream of numbers, always ready), `rows`
+    (rows finished in this pass), `idle` (no unit is under way).
     """
 
     def __init__(self, config: CoreConfig) -> None:

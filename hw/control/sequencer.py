@@ -14,8 +14,11 @@ COUNTER_BITS = 32
 
 
 class LayerReport(data.StructLayout):
-    """What a finished layer took: `cycles` from start to done, and `operations`: non-zero activations that entered the
-    array, counted once for each set of groups that shared them."""
+    """What a finished layer took.
+
+    `cycles`: from start to done. `operations`: non-zero activations that entered the array, counted once for each set
+    of groups that shared them.
+    """
 
     def __init__(self) -> None:
         super().__init__({"cycles": COUNTER_BITS, "operations": COUNTER_BITS})
@@ -28,8 +31,8 @@ class Sequencer(wiring.Component):
     weights are in memory.
 
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
-    `final` (last pass), `blocks_last`; pulses `start` (a pass), `load` (its input rows come by stream), `store` (its rows
-    leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with `released_words`;
+    `final` (last pass), `blocks_last`; pulses `start` (a pass), `load` (its input rows come by stream), `store` (its
+    rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with `released_words`;
     `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit a controller);
     `busy`.
     """
@@ -67,9 +70,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             self.final.eq(pass_index == layer.passes_last),
             self.blocks_last.eq(Mux(self.final, layer.weights.final_blocks_last, layer.weights.blocks_last)),
-            self.final_beats_last.eq(
-                Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)
-            ),
+            self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
             self.released_words.eq(layer.weights.words),
         ]
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)

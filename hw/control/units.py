@@ -1,4 +1,4 @@
-"""The tag that a unit of work carries through the array, from the dataflow that issues it to the writer of its result."""
+"""The tag that a unit of work carries through the array, to the writer of its result."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hw.config import CoreConfig
 def unit_window(config: CoreConfig) -> int:
     """Units that may be under way at once; a power of two, 16 for each group.
 
-    A controller has up to `fetch_depth` + 4 units of a 1x1 kernel between allocation and retirement, and a slow unit must not
-    hold up the others.
+    A controller has up to `fetch_depth` + 4 units of a 1x1 kernel between allocation and retirement, and a slow unit
+    must not hold up the others.
     """
     return 1 << (16 * config.groups - 1).bit_length()
 

@@ -16,15 +16,16 @@ from hw.post.layouts import ParameterWrite
 class WeightLoader(wiring.Component):
     """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
 
-    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream beats, of
-    which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write pointer on in all
-    groups that hold this block (those with group mod channel_groups = block). All blocks of a pass start at the same
-    address. At most two passes are held: the one that computes and the next; a word is written once its place in the ring is
-    free. One beat a cycle.
+    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream
+    beats, of which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write
+    pointer on in all groups that hold this block (those with group mod channel_groups = block). All blocks of a pass
+    start at the same address. At most two passes are held: the one that computes and the next; a word is written once
+    its place in the ring is free. One beat a cycle.
 
-    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of weight words;
-    `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload); `loaded` (pulse: a
-    pass is complete in memory); `release` (pulse: the oldest pass is finished) with `released_words`.
+    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
+    weight words;
+    `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload); `loaded`
+    (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with `released_words`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -108,9 +109,7 @@ class WeightLoader(wiring.Component):
         m.d.comb += self.loaded.eq(pass_done)
         m.d.sync += [
             held.eq(held + pass_done - self.release),
-            used.eq(
-                used + Mux(pass_done, layer.weights.words, 0) - Mux(self.release, self.released_words, 0)
-            ),
+            used.eq(used + Mux(pass_done, layer.weights.words, 0) - Mux(self.release, self.released_words, 0)),
         ]
         return m
 
@@ -121,7 +120,6 @@ class WeightLoader(wiring.Component):
             for index, (channel_groups, _) in enumerate(self.config.splits):
                 with m.Case(index):
                     m.d.comb += [
-                        holders[group].eq(block == group % channel_groups)
-                        for group in range(self.config.groups)
+                        holders[group].eq(block == group % channel_groups) for group in range(self.config.groups)
                     ]
         return holders

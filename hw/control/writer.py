@@ -13,8 +13,11 @@ from hw.post.layouts import PostOutput
 
 
 class Destination(data.StructLayout):
-    """Where post-processed activations go: `slice` number of `post_lanes` elements in the word at `address`; `complete`:
-    with them, unit `sequence` is complete."""
+    """Where post-processed activations go.
+
+    `slice`: number of `post_lanes` elements in the word at `address`. `complete`: with them, unit `sequence` is
+    complete.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(

@@ -50,11 +50,13 @@ def read_latency(config: CoreConfig) -> int:
 class ActivationMemory(wiring.Component):
     """Banked activation memory with arbitrated readers and two writers.
 
-    Each bank serves one read and one write a cycle. Responses come `read_latency` cycles after the request was accepted,
-    in order, and cannot be stalled: a reader asks only for what it can hold. `writes[0]` wins over `writes[1]`. Nobody may
-    read a word in the cycle in which it is written (old data would come); `collision` tells if it happened.
+    Each bank serves one read and one write a cycle. Responses come `read_latency` cycles after the request was
+    accepted, in order, and cannot be stalled: a reader asks only for what it can hold. `writes[0]` wins over
+    `writes[1]`. Nobody may read a word in the cycle in which it is written (old data would come); `collision` tells
+    if it happened.
 
-    Ports: `requests[R]` streams of word addresses; `responses[R]` {valid, data}; `writes[2]` streams of `ActivationWrite`;
+    Ports: `requests[R]` streams of word addresses; `responses[R]` {valid, data}; `writes[2]` streams of
+    `ActivationWrite`;
     `collision` (for simulation).
     """
 
@@ -77,9 +79,7 @@ class ActivationMemory(wiring.Component):
         bank_bits = (banks - 1).bit_length()
         read_data, grants, collisions = [], [], []
         for bank in range(banks):
-            store = TwoPortMemory(
-                activation_word(self.config), self.config.activation_depth, parts=WORD_ELEMENTS
-            )
+            store = TwoPortMemory(activation_word(self.config), self.config.activation_depth, parts=WORD_ELEMENTS)
             m.submodules[f"bank_{bank}"] = store
             grants.append(self._connect_read(m, store.read, bank, bank_bits))
             self._connect_write(m, store.write, bank, bank_bits)
@@ -123,9 +123,7 @@ class ActivationMemory(wiring.Component):
         same_bank = first.payload.address[:bank_bits] == second.payload.address[:bank_bits]
         m.d.comb += second.ready.eq(~(first.valid & same_bank))
 
-    def _connect_responses(
-        self, m: Module, grants: list[Value], read_data: list[Value], bank_bits: int
-    ) -> None:
+    def _connect_responses(self, m: Module, grants: list[Value], read_data: list[Value], bank_bits: int) -> None:
         for index, request in enumerate(self.requests):
             granted = any_of([grant[index] for grant in grants])
             # The bank's number selects with fewer LUTs than the one-hot grants would.

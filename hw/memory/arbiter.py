@@ -16,8 +16,8 @@ def lowest_one(value: Value) -> Value:
 class RotatingArbiter(wiring.Component):
     """Grants one of several requests; the one granted last comes last the next time.
 
-    Ports: `requests` and one-hot `grant` (combinational; zero when nothing is asked), `accept` (the grant is used in this
-    cycle, so the priority moves on).
+    Ports: `requests` and one-hot `grant` (combinational; zero when nothing is asked), `accept` (the grant is used in
+    this cycle, so the priority moves on).
     """
 
     def __init__(self, requesters: int) -> None:

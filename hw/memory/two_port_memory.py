@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 
 class TwoPortMemory(wiring.Component):
-    """`depth` words, all zero at first. Read data follow one cycle after `read.enable` and stay until the next enabled read.
+    """`depth` words, all zero at first.
 
-    A word must not be read in the cycle in which it is written. The users see to that, so synthesis may take whatever the RAM
-    of the target gives then (`boards.synthesis` says so to yosys); described is the old data.
+    Read data follow one cycle after `read.enable` and stay until the next enabled read. A word must not be read in the cycle in which it is written. The users see to that, so synthesis may take whatever
+    the RAM of the target gives then (`boards.synthesis` says so to yosys); described is the old data.
 
     Parameters
     ----------
@@ -32,9 +32,7 @@ class TwoPortMemory(wiring.Component):
         self.depth = depth
         self.parts = parts
         read = wiring.Signature({"address": Out(range(depth)), "enable": Out(1), "data": In(self.width)})
-        write = wiring.Signature(
-            {"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)}
-        )
+        write = wiring.Signature({"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)})
         super().__init__({"read": In(read), "write": In(write)})
 
     def elaborate(self, platform: object) -> Module:

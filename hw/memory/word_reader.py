@@ -14,8 +14,10 @@ from hw.memory.activation import activation_word, read_latency
 
 
 class WordRequest(data.StructLayout):
-    """A word that is wanted: `read` it at `address`, or take it as all zero; `keep` it even if it is zero; `meta` comes back
-    with it."""
+    """A word that is wanted.
+
+    `read` it at `address`, or take it as all zero; `keep` it even if it is zero; `meta` comes back with it.
+    """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:
         super().__init__({"address": config.activation_address_bits, "read": 1, "keep": 1, "meta": meta})

@@ -110,8 +110,7 @@ class WideMultiplier(wiring.Component):
         if dsps == SCHOOLBOOK_DSPS:
             shapes = [(low, HALF), (low, HALF), (low, high.width), (signed(BIAS_BITS - HALF), high.width)]
         self._products: list[DspMultiplier | FabricMultiplier] = [
-            DspMultiplier(*shape) if number < dsps else FabricMultiplier(*shape)
-            for number, shape in enumerate(shapes)
+            DspMultiplier(*shape) if number < dsps else FabricMultiplier(*shape) for number, shape in enumerate(shapes)
         ]
         self._product_latency = max(product.latency for product in self._products)
         # Karatsuba's middle part takes one addition more.
@@ -148,9 +147,7 @@ class WideMultiplier(wiring.Component):
         factor_sum = delay(m, _Split(self.factor).high + _Split(self.factor).low, 1, name="factor_sum")
         operands = [(x_sum, factor_sum), (x.low, factor.low), (x.high, factor.high)]
         cross, low, high = self._multiply(m, operands)
-        squares, middle = (
-            Signal(signed(2 * HALF + 2), reset_less=True, name=name) for name in ("squares", "middle")
-        )
+        squares, middle = (Signal(signed(2 * HALF + 2), reset_less=True, name=name) for name in ("squares", "middle"))
         m.d.sync += [squares.eq(high + low), middle.eq(delay(m, cross, 1, name="cross") - squares)]
         # Two ones are -1.
         return _Parts(high, low, negative.replicate(2).as_signed(), middle, cycles=2)
@@ -178,9 +175,7 @@ class WideMultiplier(wiring.Component):
         for number, (product, (a, b)) in enumerate(zip(self._products, operands, strict=True)):
             m.submodules[f"product_{number}"] = product
             m.d.comb += [product.a.eq(a), product.b.eq(b)]
-            values.append(
-                delay(m, product.product, self._product_latency - product.latency, name=f"product_{number}")
-            )
+            values.append(delay(m, product.product, self._product_latency - product.latency, name=f"product_{number}"))
         return values
 
     @staticmethod

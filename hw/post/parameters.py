@@ -40,9 +40,7 @@ class ParameterMemory(wiring.Component):
         m = Module()
         lanes, write = self.config.post_lanes, self.write.payload
         word = data.ArrayLayout(data.ArrayLayout(8, lanes), PARAMETER_PLANES)
-        m.submodules.store = store = TwoPortMemory(
-            word, parameter_entries(self.config), parts=PARAMETER_PLANES
-        )
+        m.submodules.store = store = TwoPortMemory(word, parameter_entries(self.config), parts=PARAMETER_PLANES)
         stored = data.View(word, store.read.data)
         m.d.comb += [
             store.read.address.eq(self.address),

@@ -52,9 +52,7 @@ class MaxPooling(wiring.Component):
         m = Module()
         shape = self.values.shape()
         m.submodules.file = file = AccumulatorFile(shape, pooling_slots(self.config))
-        values, maxima, running = (
-            Signal(shape, reset_less=True, name=n) for n in ("values", "maxima", "running")
-        )
+        values, maxima, running = (Signal(shape, reset_less=True, name=n) for n in ("values", "maxima", "running"))
         first = delay(m, self.first, 1, name="first")
         valid = delay(m, self.valid, 1, name="valid", reset_less=False)
         m.d.sync += [values.eq(self.values), maxima.eq(running)]

@@ -101,9 +101,7 @@ class Requantiser(wiring.Component):
         shift, largest = self.parameters.shift, self.config.max_left_shift
         right, rest = Signal(RIGHT_SHIFT_BITS), Signal(range(largest + 1))
         m.d.comb += [right.eq(Mux(shift < 0, -shift, 0)), rest.eq(Mux(shift > 0, largest - shift, largest))]
-        return [
-            (amount[place], 1 << place) for amount in (right, rest) for place in reversed(range(len(amount)))
-        ]
+        return [(amount[place], 1 << place) for amount in (right, rest) for place in reversed(range(len(amount)))]
 
     def _round_and_clamp(self, m: Module, product: Value) -> Value:
         """The last three stages: two of shifting, the second of which rounds too, and the clamp."""

@@ -70,15 +70,11 @@ class Routes:
     def forward(self, values: Sequence[Any]) -> list[Any]:
         """The values of the places, each brought to its address. Where none arrives is an arbitrary value."""
         for level, across in enumerate(self._comes_across):
-            values = [
-                Mux(across[place], values[place ^ (1 << level)], value) for place, value in enumerate(values)
-            ]
+            values = [Mux(across[place], values[place ^ (1 << level)], value) for place, value in enumerate(values)]
         return list(values)
 
     def backward(self, values: Sequence[Any]) -> list[Any]:
         """For each place the value at its address. Places that take no part get an arbitrary value."""
         for level, across in reversed(list(enumerate(self._goes_across))):
-            values = [
-                Mux(across[place], values[place ^ (1 << level)], value) for place, value in enumerate(values)
-            ]
+            values = [Mux(across[place], values[place ^ (1 << level)], value) for place, value in enumerate(values)]
         return list(values)

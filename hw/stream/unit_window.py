@@ -29,9 +29,7 @@ class CountedRow(data.StructLayout):
     def __init__(self, config: CoreConfig) -> None:
         units = row_units(config)
         count = range(config.activation_bits + 1)
-        super().__init__(
-            {"data": unit_array(config, units), "last": 1, "counts": data.ArrayLayout(count, units)}
-        )
+        super().__init__({"data": unit_array(config, units), "last": 1, "counts": data.ArrayLayout(count, units)})
 
 
 class RowCollector(wiring.Component):
@@ -227,9 +225,7 @@ class UnitWindow(wiring.Component):
         covered = following.valid & (following.payload.last | waiting.valid | ~third)
         m.d.comb += self.filled.eq(current.valid & (current.payload.last | covered) & self._may_take)
 
-    def _show_map(
-        self, m: Module, rows: Sequence[stream.Interface], first: Value, packet_left: Value
-    ) -> None:
+    def _show_map(self, m: Module, rows: Sequence[stream.Interface], first: Value, packet_left: Value) -> None:
         current, following, waiting = rows
         place = add(m, first, self.group_values)[: self._column_bits + 1]
         bits = self.config.activation_bits
@@ -244,9 +240,7 @@ class UnitWindow(wiring.Component):
         fresh = Signal(init=1)  # the next row is the first one of a packet
         enters = following.valid & (packet_left | (fresh & ~current.valid))
         m.d.sync += fresh.eq((fresh | packet_left) & ~enters)
-        chosen = [
-            Mux(enters, unit, behind) for unit, behind in zip(units[self._units :], fetched, strict=False)
-        ]
+        chosen = [Mux(enters, unit, behind) for unit, behind in zip(units[self._units :], fetched, strict=False)]
         m.d.comb += [
             self.map.eq(Cat(unit[:bits] for unit in chosen)),
             self.map_values.eq(add(m, *(unit[bits:] for unit in chosen))),

@@ -58,9 +58,7 @@ def run(
 def _check_inputs(network: Network, inputs: npt.NDArray | Mapping[str, npt.NDArray]) -> Arrays:
     if not isinstance(inputs, Mapping):
         if len(network.inputs) != 1:
-            raise NetworkError(
-                f"{network.name} has {len(network.inputs)} inputs: give an array for each name"
-            )
+            raise NetworkError(f"{network.name} has {len(network.inputs)} inputs: give an array for each name")
         inputs = {network.inputs[0]: np.asarray(inputs)}
     if set(inputs) != set(network.inputs):
         raise NetworkError(
@@ -68,9 +66,7 @@ def _check_inputs(network: Network, inputs: npt.NDArray | Mapping[str, npt.NDArr
         )
     batches = {len(array) if array.ndim else 0 for array in inputs.values()}
     if len(batches) != 1 or 0 in batches:
-        raise NetworkError(
-            f"{network.name}: every input needs the same batch of 1 or more; got {sorted(batches)}"
-        )
+        raise NetworkError(f"{network.name}: every input needs the same batch of 1 or more; got {sorted(batches)}")
     for name, array in inputs.items():
         tensor = network.tensors[name]
         if array.dtype != tensor.dtype or array.shape != batched(tensor.shape, len(array)):

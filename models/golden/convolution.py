@@ -27,9 +27,7 @@ def exact_float(weights: Int8Array, zero_point: int) -> type[np.floating]:
     float64 always is: 2^53 is more than 2^37 products of int8 values.
     """
     largest_input = max(127 - zero_point, zero_point + 128)
-    largest_sum = largest_input * int(
-        abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max()
-    )
+    largest_sum = largest_input * int(abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max())
     return np.float32 if largest_sum <= 1 << np.finfo(np.float32).nmant + 1 else np.float64
 
 
@@ -49,9 +47,7 @@ def conv_2d(layer: Conv2D, x: Int8Array, output: Shape) -> Int8Array:
     # (groups, depth, outputs of a group)
     matrices = layer.weights.reshape(layer.groups, -1, depth).transpose(0, 2, 1).astype(dtype)
     result = np.empty((len(x), height, width, outputs), np.int8)
-    bytes_per_row = width * (
-        depth * layer.groups * np.dtype(dtype).itemsize + outputs * np.dtype(np.int64).itemsize
-    )
+    bytes_per_row = width * (depth * layer.groups * np.dtype(dtype).itemsize + outputs * np.dtype(np.int64).itemsize)
     for images in blocks(len(x), height * bytes_per_row):
         padded = surround(x[images], layer.padding, dtype, offset=layer.input_zero_point)
         patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
@@ -79,9 +75,7 @@ def depthwise_conv_2d(layer: DepthwiseConv2D, x: Int8Array, output: Shape) -> In
         for row, column in np.ndindex(*layer.kernel):
             pixels = np.repeat(patches[:, :, :, row, column], layer.depth_multiplier, axis=-1)
             accumulator += pixels * layer.weights[0, row, column]
-        result[images] = requantise(
-            accumulator, layer.requantisation, layer.output_zero_point, layer.activation
-        )
+        result[images] = requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
     return result
 
 

@@ -76,9 +76,7 @@ def rounding_divide_by_pot(x: npt.ArrayLike, exponent: npt.ArrayLike) -> Int64Ar
     return rounded
 
 
-def multiply_by_quantised_multiplier(
-    x: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike
-) -> Int64Array:
+def multiply_by_quantised_multiplier(x: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> Int64Array:
     """``x * multiplier * 2 ** (shift - 31)``, rounded twice (MultiplyByQuantizedMultiplier).
 
     Args:

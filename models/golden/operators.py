@@ -27,9 +27,7 @@ def run_layer(network: Network, layer: Layer, tensors: Mapping[str, Array]) -> A
     Raises:
         NetworkError: an input that is neither given nor constant.
     """
-    return _compute(
-        layer, [_input(network, layer, name, tensors) for name in layer.inputs], _shape(network, layer)
-    )
+    return _compute(layer, [_input(network, layer, name, tensors) for name in layer.inputs], _shape(network, layer))
 
 
 def _input(network: Network, layer: Layer, name: str, tensors: Mapping[str, Array]) -> Array:

@@ -34,7 +34,5 @@ def mean(layer: Mean, x: Int8Array) -> Int8Array:
     """int8[N, ...] to the mean over the layer's axes (reference_ops::QuantizedMeanOrSum)."""
     total = x.sum(axis=layer.axes, keepdims=layer.keep_dims, dtype=np.int64)
     count = x.size // total.size
-    scaled = multiply_by_quantised_multiplier(
-        total - layer.input_zero_point * count, layer.multiplier, layer.shift
-    )
+    scaled = multiply_by_quantised_multiplier(total - layer.input_zero_point * count, layer.multiplier, layer.shift)
     return np.clip(scaled + layer.output_zero_point, *INT8_RANGE).astype(np.int8)

@@ -61,15 +61,11 @@ def exp_on_negative_values(x: Int64Array) -> Int64Array:
 def _one_over_one_plus_x(x: Int64Array) -> Int64Array:
     """1 / (1 + x) for Q0 x in [0, 1): three Newton-Raphson steps, in Q2."""
     half_denominator = (x + _ONE + 1) >> 1
-    estimate = _constant(48 / 17, 2) + saturating_rounding_doubling_high_mul(
-        half_denominator, -_constant(32 / 17, 2)
-    )
+    estimate = _constant(48 / 17, 2) + saturating_rounding_doubling_high_mul(half_denominator, -_constant(32 / 17, 2))
     for _ in range(3):
         product = saturating_rounding_doubling_high_mul(half_denominator, estimate)
         correction = (1 << 29) - product
-        estimate = estimate + _saturating_shift(
-            saturating_rounding_doubling_high_mul(estimate, correction), 2
-        )
+        estimate = estimate + _saturating_shift(saturating_rounding_doubling_high_mul(estimate, correction), 2)
     return _saturating_shift(estimate, 1)
 
 
@@ -81,13 +77,9 @@ def softmax(layer: Softmax, x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Softmax over the last dimension of an int8 array (reference_ops::Softmax)."""
     difference = x.astype(np.int64) - x.max(axis=-1, keepdims=True)
     counts = difference >= layer.diff_min
-    scaled = multiply_by_quantised_multiplier(
-        np.where(counts, difference, 0), layer.multiplier, layer.left_shift
-    )
+    scaled = multiply_by_quantised_multiplier(np.where(counts, difference, 0), layer.multiplier, layer.left_shift)
     exponential = exp_on_negative_values(scaled)
-    total = np.where(counts, rounding_divide_by_pot(exponential, _SUM_INTEGER_BITS), 0).sum(
-        axis=-1, keepdims=True
-    )
+    total = np.where(counts, rounding_divide_by_pot(exponential, _SUM_INTEGER_BITS), 0).sum(axis=-1, keepdims=True)
     # Normalise the sum to [1, 2): its leading bit becomes bit 31.
     headroom = 32 - np.frexp(total.astype(np.float64))[1]
     reciprocal = _one_over_one_plus_x((total << headroom) - (1 << 31))

@@ -11,9 +11,7 @@ from models.layers import Padding, Pair
 _BLOCK_BYTES = 1 << 20
 
 
-def surround(
-    x: npt.NDArray, padding: Padding, dtype: npt.DTypeLike, fill: int = 0, offset: int = 0
-) -> npt.NDArray:
+def surround(x: npt.NDArray, padding: Padding, dtype: npt.DTypeLike, fill: int = 0, offset: int = 0) -> npt.NDArray:
     """``x - offset`` in ``dtype``, with ``fill`` around the rows and columns of x[N, H, W, C]."""
     (top, bottom), (left, right) = padding
     batch, height, width, channels = x.shape

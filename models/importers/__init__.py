@@ -39,7 +39,5 @@ def load(source: str | PathLike[str]) -> Network:
     if suffix == ".tflite":
         return tflite.load(path)
     if suffix == ".onnx":
-        raise ImporterError(
-            f"{path}: ONNX files are not supported; convert the network to an int8 .tflite file"
-        )
+        raise ImporterError(f"{path}: ONNX files are not supported; convert the network to an int8 .tflite file")
     raise ImporterError(f"{path}: not a network file; an int8 .tflite file is one")

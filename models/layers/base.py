@@ -116,14 +116,10 @@ class WindowLayer(Layer):
         if min(*self.stride, *dilation, *kernel) < 1 or min(self.padding[0] + self.padding[1]) < 0:
             raise self.refuse("kernel, stride and dilation must be 1 or more, padding 0 or more")
         if len(shape) != 4:
-            raise self.refuse(
-                f"input of shape {list(shape)} is not a feature map (1, height, width, channels)"
-            )
+            raise self.refuse(f"input of shape {list(shape)} is not a feature map (1, height, width, channels)")
         for size, step in zip(kernel, dilation, strict=True):
             if (size - 1) * step >= _LARGEST_REACH:
-                raise self.refuse(
-                    f"a window that reaches over {(size - 1) * step + 1} elements is not supported"
-                )
+                raise self.refuse(f"a window that reaches over {(size - 1) * step + 1} elements is not supported")
         _, height, width, _ = shape
         out = (
             window_output(height, kernel[0], self.stride[0], dilation[0], self.padding[0]),

@@ -31,14 +31,8 @@ class Pad(Layer):
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        if (
-            len(shape) != len(self.paddings)
-            or any(min(pair) < 0 for pair in self.paddings)
-            or any(self.paddings[0])
-        ):
-            raise self.refuse(
-                f"paddings {[list(p) for p in self.paddings]} do not fit an input of shape {list(shape)}"
-            )
+        if len(shape) != len(self.paddings) or any(min(pair) < 0 for pair in self.paddings) or any(self.paddings[0]):
+            raise self.refuse(f"paddings {[list(p) for p in self.paddings]} do not fit an input of shape {list(shape)}")
         return tuple(size + sum(pair) for size, pair in zip(shape, self.paddings, strict=True))
 
 
@@ -52,12 +46,6 @@ class Concatenation(Layer):
     def infer_shape(self, *shapes: Shape) -> Shape:
         first = shapes[0]
         rest = {shape[: self.axis] + shape[self.axis + 1 :] for shape in shapes}
-        if (
-            not 0 < self.axis < len(first)
-            or len(rest) != 1
-            or any(len(shape) != len(first) for shape in shapes)
-        ):
-            raise self.refuse(
-                f"shapes {[list(s) for s in shapes]} cannot be joined along dimension {self.axis}"
-            )
+        if not 0 < self.axis < len(first) or len(rest) != 1 or any(len(shape) != len(first) for shape in shapes):
+            raise self.refuse(f"shapes {[list(s) for s in shapes]} cannot be joined along dimension {self.axis}")
         return (*first[: self.axis], sum(shape[self.axis] for shape in shapes), *first[self.axis + 1 :])

@@ -53,8 +53,6 @@ class Mean(Layer):
         if any(not 0 < axis < len(shape) for axis in self.axes):
             raise self.refuse(f"mean over dimensions {list(self.axes)} of an input of shape {list(shape)}")
         sizes = (
-            (1 if i in self.axes else size)
-            for i, size in enumerate(shape)
-            if self.keep_dims or i not in self.axes
+            (1 if i in self.axes else size) for i, size in enumerate(shape) if self.keep_dims or i not in self.axes
         )
         return tuple(sizes)

@@ -85,8 +85,7 @@ class Conv2D(Convolution):
         out = self._slide(shape, self.kernel, self.dilation)
         if self.groups < 1 or per_group * self.groups != shape[3] or outputs % self.groups:
             raise self.refuse(
-                f"weights of shape {list(self.weights.shape)} in {self.groups} groups "
-                f"do not fit {shape[3]} channels"
+                f"weights of shape {list(self.weights.shape)} in {self.groups} groups do not fit {shape[3]} channels"
             )
         self._check_channels(outputs)
         return (1, *out, outputs)
@@ -132,9 +131,7 @@ class FullyConnected(WeightedLayer):
         (shape,) = shapes
         outputs, depth = self.weights.shape
         if prod(shape) % depth or (self.keep_dims and shape[-1] != depth):
-            raise self.refuse(
-                f"weights of shape {[outputs, depth]} do not fit an input of shape {list(shape)}"
-            )
+            raise self.refuse(f"weights of shape {[outputs, depth]} do not fit an input of shape {list(shape)}")
         self._check_channels(outputs)
         return (*shape[:-1], outputs) if self.keep_dims else (prod(shape) // depth, outputs)
 

@@ -109,9 +109,7 @@ def decode(encoded: EncodedRows) -> np.ndarray:
     marked = unpack_maps(encoded.maps).reshape(row_count, groups * GROUP_ELEMENTS)
     if marked[:, encoded.elements :].any():
         row = int(np.flatnonzero(marked[:, encoded.elements :].any(axis=1))[0])
-        raise CodecError(
-            f"packet {row}: the last sparsity map marks elements past the row's {encoded.elements}"
-        )
+        raise CodecError(f"packet {row}: the last sparsity map marks elements past the row's {encoded.elements}")
     marked = marked[:, : encoded.elements]
     if int(marked.sum()) != encoded.values.size:
         raise CodecError(f"{encoded.values.size} values for maps that mark {int(marked.sum())} elements")

@@ -28,9 +28,7 @@ def as_rows(dense: np.ndarray, bits: int) -> np.ndarray:
     check_width(bits)
     array = np.asarray(dense)
     if array.ndim == 0 or array.shape[-1] == 0 or not np.issubdtype(array.dtype, np.integer):
-        raise CodecError(
-            f"cannot encode an array {array.dtype}{list(array.shape)}: give rows of whole numbers"
-        )
+        raise CodecError(f"cannot encode an array {array.dtype}{list(array.shape)}: give rows of whole numbers")
     if array.size and (int(array.min()) < 0 or int(array.max()) >> bits):
         raise CodecError(f"values {int(array.min())} to {int(array.max())} do not fit in {bits} bits")
     return array.reshape(-1, array.shape[-1]).astype(np.uint16, copy=False)

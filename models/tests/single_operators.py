@@ -10,9 +10,7 @@ from models.tests.tflite_writer import ModelWriter
 
 Rng = np.random.Generator
 
-ACTIVATIONS = [
-    getattr(tflite.ActivationFunctionType, name) for name in ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
-]
+ACTIVATIONS = [getattr(tflite.ActivationFunctionType, name) for name in ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")]
 PADDINGS = [tflite.Padding.SAME, tflite.Padding.VALID]
 
 
@@ -45,9 +43,7 @@ class Draw:
     def activation(self) -> int:
         return int(self.rng.choice(ACTIVATIONS))
 
-    def feature_map(
-        self, name: str = "x", largest: int = 9, channels: int = 8
-    ) -> tuple[int, list[int], float]:
+    def feature_map(self, name: str = "x", largest: int = 9, channels: int = 8) -> tuple[int, list[int], float]:
         shape = [1, self.size(1, largest), self.size(1, largest), self.size(1, channels)]
         scale = self.scale()
         return self.writer.activation(name, shape, scale, self.zero_point()), shape, scale

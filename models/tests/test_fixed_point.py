@@ -74,9 +74,7 @@ def test_multiply_rounding_once(shift):
 
 @pytest.mark.parametrize("rounding", Rounding)
 def test_requantise_each_channel_by_its_own_factor(rounding):
-    scaling = Requantisation(
-        np.array([1 << 30, (1 << 31) - 1, 0], np.int32), np.array([-3, 1, 0], np.int32), rounding
-    )
+    scaling = Requantisation(np.array([1 << 30, (1 << 31) - 1, 0], np.int32), np.array([-3, 1, 0], np.int32), rounding)
     accumulator = np.arange(-300, 300, dtype=np.int32).reshape(-1, 3)
     together = requantise(accumulator, scaling, -7, (-100, 90))
     assert together.dtype == np.int8
@@ -93,9 +91,7 @@ def test_quantise_multiplier():
     for real in np.exp2(rng.uniform(-31, 29, 1000)):
         multiplier, shift = quantise_multiplier(real)
         assert 1 << 30 <= multiplier < 1 << 31
-        assert abs(Fraction(multiplier) * Fraction(2) ** (shift - 31) / Fraction(real) - 1) <= Fraction(
-            1, 1 << 31
-        )
+        assert abs(Fraction(multiplier) * Fraction(2) ** (shift - 31) / Fraction(real) - 1) <= Fraction(1, 1 << 31)
 
 
 @pytest.mark.parametrize(

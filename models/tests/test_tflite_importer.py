@@ -125,15 +125,11 @@ REFUSED = {
         "4 scales on dimension 3; 6 on dimension 0",
     ),
     "scales of another number": (
-        convolution(
-            weights={"scales": [1.0] * 5, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}
-        ),
+        convolution(weights={"scales": [1.0] * 5, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}),
         "5 scales",
     ),
     "zero points of another number": (
-        convolution(
-            weights={"scales": [1.0] * 6, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}
-        ),
+        convolution(weights={"scales": [1.0] * 6, "zero_points": [0] * 5, "data": np.ones((6, 3, 3, 4), np.int8)}),
         "6 scales and 5 zero points",
     ),
     "negative scale": (convolution(out_scale=-1.0), "not a positive, finite number"),

@@ -52,17 +52,13 @@ class ModelWriter:
         self.tensors.append(TensorSpec(name, shape, dtype, **settings))
         return len(self.tensors) - 1
 
-    def activation(
-        self, name: str, shape: Sequence[int], scale: float, zero_point: int, **settings: Any
-    ) -> int:
+    def activation(self, name: str, shape: Sequence[int], scale: float, zero_point: int, **settings: Any) -> int:
         return self.tensor(name, shape, scales=[scale], zero_points=[zero_point], **settings)
 
     def constant(self, name: str, data: npt.NDArray, scales: Sequence[float] = (), axis: int = 0) -> int:
         zero_points = [0] * len(scales)
         shape = data.shape
-        return self.tensor(
-            name, shape, data.dtype, scales=scales, zero_points=zero_points, axis=axis, data=data
-        )
+        return self.tensor(name, shape, data.dtype, scales=scales, zero_points=zero_points, axis=axis, data=data)
 
     def operator(
         self,
@@ -151,6 +147,4 @@ class ModelWriter:
         )
 
     def _code(self, opcode: int) -> int:
-        return self._table(
-            "OperatorCode", DeprecatedBuiltinCode=min(opcode, 127), Version=1, BuiltinCode=opcode
-        )
+        return self._table("OperatorCode", DeprecatedBuiltinCode=min(opcode, 127), Version=1, BuiltinCode=opcode)

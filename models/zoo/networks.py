@@ -44,15 +44,9 @@ _NETWORKS = {
         None,
         "3c002613d1b2475eb51dd78dfb85a546c8ae658dee71cf6ade43b022fe205415",
     ),
-    "keyword_spotting": _tiny(
-        "keyword_spotting", "c37e039ac276600420eae56f3563f4adbb531e05dea2354d273da18b4612c58b"
-    ),
-    "visual_wake_words": _tiny(
-        "visual_wake_words", "459a5c728732a1022fbe625f66cad5f626a67b1e4a17fad819cd23cdf78cb3a1"
-    ),
-    "anomaly_detection": _tiny(
-        "anomaly_detection", "2f7e4928d41d1d151bb7a366aab6c15039816a634733872505f91efb91568081"
-    ),
+    "keyword_spotting": _tiny("keyword_spotting", "c37e039ac276600420eae56f3563f4adbb531e05dea2354d273da18b4612c58b"),
+    "visual_wake_words": _tiny("visual_wake_words", "459a5c728732a1022fbe625f66cad5f626a67b1e4a17fad819cd23cdf78cb3a1"),
+    "anomaly_detection": _tiny("anomaly_detection", "2f7e4928d41d1d151bb7a366aab6c15039816a634733872505f91efb91568081"),
 }
 _CHECKSUMS = {f"{name}.tflite": entry.checksum for name, entry in _NETWORKS.items()}
 

@@ -61,9 +61,7 @@ async def _until(ctx: Any, condition: Any, *values: Any) -> tuple[int, ...]:
             return tuple(sampled)
 
 
-def stream_source(
-    interface: Any, values: Iterable[Any], *, stalls: Stalls = "none", seed: int = 0
-) -> Process:
+def stream_source(interface: Any, values: Iterable[Any], *, stalls: Stalls = "none", seed: int = 0) -> Process:
     """A process that offers values to a stream that the component reads, with stalls, until all are taken.
 
     Values are as for `payload.pack`.
@@ -117,9 +115,7 @@ class StreamSink:
         stream = self._interface
         if not stream.signature.always_ready:
             ctx.set(stream.ready, ready)
-        _, _, valid, taken, bits = await ctx.tick().sample(
-            stream.valid, stream.ready, Value.cast(stream.payload)
-        )
+        _, _, valid, taken, bits = await ctx.tick().sample(stream.valid, stream.ready, Value.cast(stream.payload))
         if valid and taken:
             self.beats.append(unpack(stream.payload.shape(), bits))
 
@@ -139,9 +135,7 @@ def stream_checker(interface: Any, name: str) -> Process:
                 continue
             if waiting is not None:
                 assert valid, f"stream {name}: valid was withdrawn before ready"
-                assert bits == waiting, (
-                    f"stream {name}: payload changed while it waited, {waiting:#x} to {bits:#x}"
-                )
+                assert bits == waiting, f"stream {name}: payload changed while it waited, {waiting:#x} to {bits:#x}"
             waiting = bits if valid and not ready else None
 
     return process

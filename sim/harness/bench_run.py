@@ -185,8 +185,7 @@ def run_bench(
         (folder / f"{name}.hex").write_text(payload.to_hex(stream_rows))
     results = execute(model.build, request, waves=waves, on_progress=on_progress and _parsed(on_progress))
     outputs = {
-        name: payload.from_hex((folder / f"{name}.hex").read_text(), width)
-        for name, width in model.outputs.items()
+        name: payload.from_hex((folder / f"{name}.hex").read_text(), width) for name, width in model.outputs.items()
     }
     shutil.rmtree(folder, ignore_errors=True)
     return BenchResult(outputs, results["status"], results["samples"], results["cycles"], results["taken"])

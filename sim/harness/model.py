@@ -161,9 +161,7 @@ def compile_verilog(
         As for `build`, which also gives what this raises.
     """
     toolchain.require(simulator)
-    flags = (
-        _VERILATOR_FLAGS["common"] + _VERILATOR_FLAGS[optimise] if simulator == "verilator" else _ICARUS_FLAGS
-    )
+    flags = _VERILATOR_FLAGS["common"] + _VERILATOR_FLAGS[optimise] if simulator == "verilator" else _ICARUS_FLAGS
     if waves and simulator == "verilator":
         flags = [*flags, *_FST_FLAGS]
     exposed = None if expose is None or simulator == "icarus" else tuple(sorted(expose))
@@ -235,9 +233,7 @@ def _control_file(name: str, expose: Sequence[str] | None) -> str:
     """Verilator's list of the signals that it must keep reachable; all others it may optimise away."""
     if expose is None:
         return '`verilator_config\npublic_flat_rw -module "*" -var "*"\n'
-    return "`verilator_config\n" + "".join(
-        f'public_flat_rw -module "{name}" -var "{port}"\n' for port in expose
-    )
+    return "`verilator_config\n" + "".join(f'public_flat_rw -module "{name}" -var "{port}"\n' for port in expose)
 
 
 def log_tail(log: Path) -> str:

@@ -111,8 +111,7 @@ def to_rows(width: int, beats: Any) -> Rows:
         rows = beats
     else:
         packed = [
-            b if isinstance(b, bytes) else int(b).to_bytes(max(size, _bytes_needed(int(b))), "little")
-            for b in beats
+            b if isinstance(b, bytes) else int(b).to_bytes(max(size, _bytes_needed(int(b))), "little") for b in beats
         ]
         if any(len(b) != size for b in packed):
             raise ValueError(f"a beat of a {width}-bit stream must have {size} bytes and fit in {width} bits")

@@ -54,9 +54,7 @@ class StreamPlayer(wiring.Component):
     def __init__(self, shape: Any, name: str) -> None:
         self._shape = shape
         self._name = name
-        super().__init__(
-            {"stream": Out(stream.Signature(shape)), "done": Out(1), "fault": Out(1), "count": Out(32)}
-        )
+        super().__init__({"stream": Out(stream.Signature(shape)), "done": Out(1), "fault": Out(1), "count": Out(32)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -97,9 +95,7 @@ class StreamRecorder(wiring.Component):
     def __init__(self, shape: Any, name: str) -> None:
         self._shape = shape
         self._name = name
-        super().__init__(
-            {"stream": In(stream.Signature(shape)), "complete": Out(1), "fault": Out(1), "count": Out(32)}
-        )
+        super().__init__({"stream": In(stream.Signature(shape)), "complete": Out(1), "fault": Out(1), "count": Out(32)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

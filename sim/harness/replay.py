@@ -28,17 +28,13 @@ def replay(folder: Path, *, waves: Path | None = None, simulator: str | None = N
     """
     path = folder / "request.json"
     if not path.is_file():
-        raise SkipstoneError(
-            f"{folder}: no request.json in it; give the folder that the failure's message names"
-        )
+        raise SkipstoneError(f"{folder}: no request.json in it; give the folder that the failure's message names")
     request = replace(Request.load(path), folder=str(folder.resolve()))
     request = replace(request, simulator=simulator or request.simulator)
     try:
         sources = {Path(source).name: Path(source).read_text() for source in request.sources}
     except OSError as error:
-        raise SkipstoneError(
-            f"{error.filename}: the model's Verilog is gone; run the test itself again"
-        ) from error
+        raise SkipstoneError(f"{error.filename}: the model's Verilog is gone; run the test itself again") from error
     model = compile_verilog(
         sources,
         name=request.name,

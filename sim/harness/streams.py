@@ -85,9 +85,7 @@ class Monitor:
             if waiting is not None:
                 assert valid, f"stream {stream.name}: valid was withdrawn before ready"
                 now = stream.payload.value
-                assert now == waiting, (
-                    f"stream {stream.name}: payload changed while it waited, {waiting} to {now}"
-                )
+                assert now == waiting, f"stream {stream.name}: payload changed while it waited, {waiting} to {now}"
             if not valid:
                 continue
             bits = self._known("payload", stream.payload)
@@ -115,9 +113,7 @@ class Source:
         Of the stalls; mixed with the stream's name.
     """
 
-    def __init__(
-        self, dut: Any, prefix: str, *, shape: Any = None, stalls: Stalls = "none", seed: int = 0
-    ) -> None:
+    def __init__(self, dut: Any, prefix: str, *, shape: Any = None, stalls: Stalls = "none", seed: int = 0) -> None:
         self._stream = _Stream(dut, prefix, shape)
         self._stream.valid.value = 0
         self._queue: deque[int] = deque()
@@ -174,9 +170,7 @@ class Sink:
         Of the stalls; mixed with the stream's name.
     """
 
-    def __init__(
-        self, dut: Any, prefix: str, *, shape: Any = None, stalls: Stalls = "none", seed: int = 0
-    ) -> None:
+    def __init__(self, dut: Any, prefix: str, *, shape: Any = None, stalls: Stalls = "none", seed: int = 0) -> None:
         self._stream = _Stream(dut, prefix, shape)
         self._stream.ready.value = 0
         self._taken = 0

@@ -26,9 +26,7 @@ EDGES = {
     "windows wholly in the padding": LayerShape((1, 2), 3, 1, kernel=(2, 1), padding=((3, 3), (2, 2))),
     "stride larger than the kernel": LayerShape((8, 7), 16, 1, kernel=(2, 1), stride=(4, 3)),
     "rows that no window touches": LayerShape((7, 4), 2, 1, kernel=(1, 2), stride=(3, 1)),
-    "dilation": LayerShape(
-        (6, 6), 3, 1, kernel=(3, 2), dilation=(2, 3), padding=((2, 1), (0, 3)), stride=(2, 1)
-    ),
+    "dilation": LayerShape((6, 6), 3, 1, kernel=(3, 2), dilation=(2, 3), padding=((2, 1), (0, 3)), stride=(2, 1)),
     "pooling": LayerShape((6, 3), 33, 1, kernel=(3, 2), padding=((1, 1), (1, 0)), pool=2),
     "pooling and stride": LayerShape((9, 8), 4, 1, kernel=(2, 2), stride=(2, 1), pool=2),
     "many channels": LayerShape((1, 2), 200, 1),

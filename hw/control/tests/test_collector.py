@@ -23,9 +23,7 @@ class Pass:
         For each group, one a unit of its set. The groups of blocks beyond the last have some, too.
     """
 
-    def __init__(
-        self, config: CoreConfig, channel_groups: int, units: int, rng: random.Random, **chosen: int
-    ) -> None:
+    def __init__(self, config: CoreConfig, channel_groups: int, units: int, rng: random.Random, **chosen: int) -> None:
         self.config = config
         self.width = channel_groups
         self.settings = {
@@ -39,10 +37,7 @@ class Pass:
         self._units = units
         tags = {head: [self._tag(rng) for _ in range(units)] for head in self.heads}
         self.results = [
-            [
-                {"accumulators": self._accumulators(rng), "tag": tag}
-                for tag in tags[group - group % channel_groups]
-            ]
+            [{"accumulators": self._accumulators(rng), "tag": tag} for tag in tags[group - group % channel_groups]]
             for group in range(config.groups)
         ]
 
@@ -109,9 +104,7 @@ class Pass:
         collector = ResultCollector(self.config)
         count = self._units * len(self.heads) * self.beats_of_set
         drain_cycles = 0 if stalls == ("none", "none") else 16
-        sink = StreamSink(
-            collector.beats, count=count, stalls=stalls[1], seed=seed, drain_cycles=drain_cycles
-        )
+        sink = StreamSink(collector.beats, count=count, stalls=stalls[1], seed=seed, drain_cycles=drain_cycles)
         sources = [
             stream_source(port, results, stalls=stalls[0], seed=seed)
             for port, results in zip(collector.results, self.results, strict=True)
@@ -128,15 +121,11 @@ class Pass:
 
 
 SPLITS = [
-    (c, config)
-    for config in (core(1, 4, 2), core(3, 1, 1), core(4, 4, 1), core(6, 6, 2))
-    for c, _ in config.splits
+    (c, config) for config in (core(1, 4, 2), core(3, 1, 1), core(4, 4, 1), core(6, 6, 2)) for c, _ in config.splits
 ]
 
 
-@pytest.mark.parametrize(
-    "stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "none")]
-)
+@pytest.mark.parametrize("stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "none")])
 @pytest.mark.parametrize("channel_groups, config", SPLITS, ids=lambda v: str(getattr(v, "groups", v)))
 def test_random_results(channel_groups, config, stalls):
     seed = 100 * config.groups + channel_groups
@@ -161,9 +150,7 @@ def test_channels_follow_those_of_the_passes_before():
     one = Pass(config, 3, 1, random.Random(2), first_channel=12, blocks_last=2, final_beats_last=0)
     one.run(("none", "none"), 2)
     base = one.results[0][0]["tag"]["address"]
-    places = [
-        (beat["destination"]["address"] - base, beat["destination"]["slice"]) for beat in one.beats(0, 0)
-    ]
+    places = [(beat["destination"]["address"] - base, beat["destination"]["slice"]) for beat in one.beats(0, 0)]
     assert places == [(0, 3), (1, 0), (1, 1)]
 
 

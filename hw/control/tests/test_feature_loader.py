@@ -109,9 +109,7 @@ class Bench:
         writes = self.loader.writes
         while not self._over:
             ctx.set(writes.ready, self._rng.random() < self._eager)
-            _, _, valid, ready, bits = await ctx.tick().sample(
-                writes.valid, writes.ready, Value.cast(writes.payload)
-            )
+            _, _, valid, ready, bits = await ctx.tick().sample(writes.valid, writes.ready, Value.cast(writes.payload))
             if valid and ready:
                 write = unpack(writes.payload.shape(), bits)
                 word = self.memory[write["address"]]

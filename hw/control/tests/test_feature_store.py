@@ -66,11 +66,7 @@ class Bench:
     def _counts(self, final: bool) -> list[int]:
         """Valid elements of each word of a pixel."""
         conv, mapping = self.case.conv, self.case.mapping
-        maps = (
-            conv.maps
-            if mapping.merged
-            else mapping.maps_of_pass(mapping.passes - 1 if final else 0, conv.maps)
-        )
+        maps = conv.maps if mapping.merged else mapping.maps_of_pass(mapping.passes - 1 if final else 0, conv.maps)
         return [min(WORD_ELEMENTS, maps - first) for first in range(0, maps, WORD_ELEMENTS)]
 
     async def _pass(self, ctx: Any, final: bool) -> None:
@@ -111,9 +107,7 @@ class Bench:
         for column in range(columns):
             address = self.case.result_address((row, column))
             for word, count in enumerate(counts):
-                data = [
-                    self._rng.randrange(256) if self._rng.random() < 0.5 else 0 for _ in range(WORD_ELEMENTS)
-                ]
+                data = [self._rng.randrange(256) if self._rng.random() < 0.5 else 0 for _ in range(WORD_ELEMENTS)]
                 self._memory[address + word] = data
                 last = column == columns - 1 and word == len(counts) - 1
                 self.expected.append({"data": data, "count": count, "last": int(last), "sparse": 1})

@@ -17,11 +17,12 @@ from hw.memory.arbiter import RotatingArbiter
 class PixelAllocator(wiring.Component):
     """Walks the output map in raster order and gives each unit to a free controller, in turn.
 
-    A unit is one output pixel, or one pooling window of them. Work is balanced by itself, whatever the zeros: a controller
-    that meets many takes the next unit sooner. A row starts once the rows that it needs are loaded and its place in the
-    output ring is free. At most one unit a cycle; one idle cycle a row.
+    A unit is one output pixel, or one pooling window of them. Work is balanced by itself, whatever the zeros: a
+    controller that meets many takes the next unit sooner. A row starts once the rows that it needs are loaded and its
+    place in the output ring is free. At most one unit a cycle; one idle cycle a row.
 
-    Ports: static `input`, `window`, `output`, `split`; `start` (pulse), `busy`; `rows_loaded`, `rows_stored`; `can_issue`,
+    Ports: static `input`, `window`, `output`, `split`; `start` (pulse), `busy`; `rows_loaded`, `rows_stored`;
+    `can_issue`,
     `sequence`, `issue` to the retirement; `units`: one stream a controller. Of the controllers only each
     channel_groups-th one is used, that is, the first of every set of groups that share their pixels.
     """

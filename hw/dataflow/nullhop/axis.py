@@ -15,12 +15,12 @@ from hw.dataflow.nullhop.layouts import axis_words
 class AxisCounter(wiring.Component):
     """Where the window stands along one axis, as a coordinate and as an offset in words.
 
-    Both move together: by `tap_step`/`tap_words` from tap to tap, by `pool_step`/`pool_words` from one output of the pooling
-    window to the next. Past the last tap the axis returns to the first, past the last output to the unit's first. Word
-    offsets are modulo `ring` (0: modulo their own range, and offsets may be negative).
+    Both move together: by `tap_step`/`tap_words` from tap to tap, by `pool_step`/`pool_words` from one output of the
+    pooling window to the next. Past the last tap the axis returns to the first, past the last output to the unit's
+    first. Word offsets are modulo `ring` (0: modulo their own range, and offsets may be negative).
 
-    Ports: `axis` (the descriptor's), `ring`, `load` with `at` and `words` (a new unit), `next_tap`, `next_pool` (which wins
-    over `next_tap`); `here_at`, `here_words`, `first_tap`, `last_tap`, `first_pool`, `last_pool`.
+    Ports: `axis` (the descriptor's), `ring`, `load` with `at` and `words` (a new unit), `next_tap`, `next_pool`
+    (which wins over `next_tap`); `here_at`, `here_words`, `first_tap`, `last_tap`, `first_pool`, `last_pool`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

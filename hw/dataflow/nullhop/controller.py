@@ -19,8 +19,9 @@ from hw.stream.register import SkidBuffer, StreamRegister
 class Controller(wiring.Component):
     """walker -> reader -> sparsity-map decoder, with registers where a path is cut.
 
-    Cycles of a unit in the steady state: the larger of its operations (non-zero activations under its window, plus one for
-    each result whose last word is all zero) and of its steps (words under its window, plus one for each tap in the padding).
+    Cycles of a unit in the steady state: the larger of its operations (non-zero activations under its window, plus
+    one for each result whose last word is all zero) and of its steps (words under its window, plus one for each tap
+    in the padding).
 
     Ports: `units` In stream, `operations` Out stream; `request`, `response` to the activation memory; static `input`,
     `window`, `weights_base`.
@@ -43,9 +44,7 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.walker = walker = WindowWalker(self.config)
-        m.submodules.step_register = step_register = StreamRegister(
-            WordRequest(self.config, WordContext(self.config))
-        )
+        m.submodules.step_register = step_register = StreamRegister(WordRequest(self.config, WordContext(self.config)))
         m.submodules.reader = reader = WordReader(self.config, WordContext(self.config))
         m.submodules.decoder = decoder = MapDecoder(self.config)
         # Cuts the path on which back-pressure runs from the result collector to every controller.

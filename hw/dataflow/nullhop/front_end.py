@@ -30,8 +30,8 @@ from hw.memory.weights import weight_word
 class NullHopFrontEnd(wiring.Component):
     """Feeds G groups from G controllers.
 
-    With `channel_groups` c, controllers 0, c, 2c, ... work, and each feeds the c groups from its own number on, in lockstep:
-    same pixels, other maps.
+    With `channel_groups` c, controllers 0, c, 2c, ... work, and each feeds the c groups from its own number on, in
+    lockstep: same pixels, other maps.
 
     Ports
     -----

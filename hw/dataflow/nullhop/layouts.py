@@ -16,7 +16,7 @@ def axis_words(config: CoreConfig) -> object:
 
 
 class WorkUnit(data.StructLayout):
-    """A window to gather: the coordinate and word offset of its first tap along both axes, and the tag of its result."""
+    """A window to gather: coordinate and word offset of its first tap along both axes, and the result's tag."""
 
     def __init__(self, config: CoreConfig) -> None:
         place = data.StructLayout({"at": coordinate(config), "words": axis_words(config)})
@@ -24,7 +24,7 @@ class WorkUnit(data.StructLayout):
 
 
 class WordContext(data.StructLayout):
-    """What a fetched word is for: element 0 goes with weight word `weights`; `last`: the result is complete after it."""
+    """What a fetched word is for: element 0 goes with weight word `weights`; after `last` the result is complete."""
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__({"weights": config.weight_address_bits, "last": 1, "tag": UnitTag(config)})

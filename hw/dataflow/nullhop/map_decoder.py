@@ -17,7 +17,8 @@ from hw.memory.word_reader import Word
 class MapDecoder(wiring.Component):
     """Issues one operation a cycle: each non-zero activation of a word, lowest element first, with its weight address.
 
-    Zero activations cost nothing. A word without any (which comes only where it closes a result) costs one cycle, with a
+    Zero activations cost nothing. A word without any (which comes only where it closes a result) costs one cycle,
+    with a
     `null` operation. Cycles of a word: max(1, non-zero activations), and no gap between words. Latency: 1 cycle.
 
     The stored byte s is read as the signed distance from the zero point: s - 2**b where s > `threshold`, else s.

@@ -19,8 +19,8 @@ class OperandStage(wiring.Component):
 
     Throughput 1, latency 1. `operations.ready` does not depend on `operations.valid`.
 
-    Ports: `operations` In stream of `PixelOperation`, `operands` Out stream of `Operands`, `weights` (to the group's weight
-    memory: address and enable out, data in, one cycle later).
+    Ports: `operations` In stream of `PixelOperation`, `operands` Out stream of `Operands`, `weights` (to the group's
+    weight memory: address and enable out, data in, one cycle later).
     """
 
     def __init__(self, config: CoreConfig) -> None:

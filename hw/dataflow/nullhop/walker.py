@@ -15,13 +15,14 @@ from hw.memory.word_reader import WordRequest
 
 
 class WindowWalker(wiring.Component):
-    """Turns units into steps: for each output of the pooling window, for each kernel row and column, each word of the pixel.
+    """Turns units into steps.
 
-    Padding costs no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only where
-    the last tap of an output is padding does a step without a read close the result. One step a cycle; the next unit is
-    taken in the cycle in which the last step of the one before leaves.
+    For each output of the pooling window, for each kernel row and column: each word of the pixel there. Padding costs no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only
+    where the last tap of an output is padding does a step without a read close the result. One step a cycle; the next
+    unit is taken in the cycle in which the last step of the one before leaves.
 
-    Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`, `window`, `weights_base`.
+    Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`,
+    `window`, `weights_base`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -108,9 +109,7 @@ class WindowWalker(wiring.Component):
             columns.next_pool.eq(advance & pixel_done),
         ]
 
-    def _count_weights(
-        self, m: Module, advance: Value, tap_done: Value, pixel_done: Value, skip_row: Value
-    ) -> None:
+    def _count_weights(self, m: Module, advance: Value, tap_done: Value, pixel_done: Value, skip_row: Value) -> None:
         """`weights` goes with the word, `tap_weights` with the tap; both start over for each output."""
         weights = Signal.like(self.weights_base)
         tap_weights, next_tap = Signal.like(weights), Signal.like(weights)

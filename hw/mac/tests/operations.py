@@ -32,9 +32,7 @@ def random_operations(config: CoreConfig, count: int, rng: random.Random) -> Ite
         }
 
 
-def constant_operation(
-    config: CoreConfig, *, first: bool = False, last: bool = False, tag: int = 0
-) -> dict[str, Any]:
+def constant_operation(config: CoreConfig, *, first: bool = False, last: bool = False, tag: int = 0) -> dict[str, Any]:
     """All lanes add 1 to accumulator 0."""
     ones = [1] * config.lanes
     return {

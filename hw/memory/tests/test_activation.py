@@ -42,9 +42,7 @@ class Watch:
         self._banks = memory.config.activation_banks
         self._words = [[0] * WORD_ELEMENTS for _ in range(memory.config.activation_words)]
         # For each reader, what is due: None for nothing, else the word, or an empty one where it collided.
-        self._due: list[deque[list[int] | None]] = [
-            deque([None] * read_latency(memory.config)) for _ in counts
-        ]
+        self._due: list[deque[list[int] | None]] = [deque([None] * read_latency(memory.config)) for _ in counts]
         self._waits = [0] * len(counts)
         self.longest_wait = 0
         self.answered = [0] * len(counts)

@@ -31,11 +31,7 @@ def test_two_port_memory(parts):
             await ctx.tick()
             if read_enable:
                 expected = words[read]
-            mask = sum(
-                ((1 << part_bits) - 1) << part * part_bits
-                for part in range(parts)
-                if write_enable >> part & 1
-            )
+            mask = sum(((1 << part_bits) - 1) << part * part_bits for part in range(parts) if write_enable >> part & 1)
             words[write] = words[write] & ~mask | data & mask
             assert ctx.get(memory.read.data) == expected, f"cycle {cycle}, seed {seed}"
 

@@ -47,9 +47,7 @@ class PostBench:
         rng = np.random.default_rng(seed)
         lanes = config.post_lanes
         self._entries = entries or range(parameter_entries(config))
-        self.parameters = random_samples(
-            parameter_entries(config) * lanes, rng, max_left_shift=config.max_left_shift
-        )
+        self.parameters = random_samples(parameter_entries(config) * lanes, rng, max_left_shift=config.max_left_shift)
         entry = rng.choice(np.array(self._entries), count)
         chosen = self.parameters[entry[:, None] * lanes + np.arange(lanes)]
         # Accumulators for which one of the lanes' outputs is near a tie, and their neighbours.

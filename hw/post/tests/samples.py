@@ -79,9 +79,7 @@ def _around_ties(multiplier: int, shift: int, outputs: tuple[int, ...]) -> set[i
     if not multiplier:
         return {0}
     ties = [(2 * output + 1 << 30 - shift) // multiplier for output in outputs]
-    return {
-        tie + offset for tie in ties for offset in (-1, 0, 1, 2) if _INT32[0] <= tie + offset <= _INT32[1]
-    }
+    return {tie + offset for tie in ties for offset in (-1, 0, 1, 2) if _INT32[0] <= tie + offset <= _INT32[1]}
 
 
 def _near_ties(multiplier: Ints, shift: Ints, rng: np.random.Generator) -> Ints:

@@ -47,9 +47,7 @@ def test_small_multipliers(multiplier, a_shape, b_bits):
     rng = random.Random(seed)
     dut = multiplier(a_shape, b_bits)
     low = -(1 << a_shape.width - 1) if a_shape.signed else 0
-    pairs = [
-        (_extreme(low, low + (1 << a_shape.width), rng), _extreme(0, 1 << b_bits, rng)) for _ in range(400)
-    ]
+    pairs = [(_extreme(low, low + (1 << a_shape.width), rng), _extreme(0, 1 << b_bits, rng)) for _ in range(400)]
     inputs = [[(dut.a, a), (dut.b, b)] for a, b in pairs]
     simulate(dut, _pipeline_bench(inputs, dut.product, [a * b for a, b in pairs], dut.latency, seed))
 

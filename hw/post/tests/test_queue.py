@@ -10,9 +10,7 @@ BITS = 7
 
 
 @pytest.mark.parametrize("depth", [2, 4, 16])
-@pytest.mark.parametrize(
-    "source, sink", [("none", "none"), ("random", "random"), ("none", "slow"), ("slow", "none")]
-)
+@pytest.mark.parametrize("source, sink", [("none", "none"), ("random", "random"), ("none", "slow"), ("slow", "none")])
 def test_nothing_is_lost_or_repeated(depth, source, sink):
     seed = depth
     values = [random.Random(seed).getrandbits(BITS) for _ in range(200)]

@@ -56,9 +56,7 @@ class Packet:
         """The beats as payloads."""
         beats = self.beats(units)
         data = beats.data.view("<u2") if self.bits == 16 else beats.data
-        return [
-            {"data": beat.tolist(), "last": int(last)} for beat, last in zip(data, beats.last, strict=True)
-        ]
+        return [{"data": beat.tolist(), "last": int(last)} for beat, last in zip(data, beats.last, strict=True)]
 
     def words(self) -> list[dict[str, object]]:
         """The activation words, each pixel in words of its own, as payloads for the encoder."""
@@ -103,9 +101,7 @@ class Packet:
                 word_last=word_last,
                 packet_last=position + count == len(elements),
                 map_ahead=self.sparse and position == 0,
-                map_behind=self.sparse
-                and place + count == WORD_ELEMENTS
-                and position + count < len(elements),
+                map_behind=self.sparse and place + count == WORD_ELEMENTS and position + count < len(elements),
                 sparse=self.sparse,
             )
             position += count

@@ -88,9 +88,7 @@ def test_routes_lead_forward_and_backward(places):
         arrived = {rank[place] % places: place for place in marked}
         forward = [arrived.get(address, "any") for address in range(places)]
         backward = [rank[place] % places if place in rank else "any" for place in range(places)]
-        upper = [
-            rank[arrived[address]] // places if address in arrived else "any" for address in range(places)
-        ]
+        upper = [rank[arrived[address]] // places if address in arrived else "any" for address in range(places)]
         return [Any(value) for value in forward + backward + upper] + [
             int(address in arrived) for address in range(places)
         ]

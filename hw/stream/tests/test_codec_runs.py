@@ -32,9 +32,7 @@ def test_decoder(sizes):
             {
                 "segments": [pack(Segment(config), packet.segment) for packet in packets],
                 "beats": [
-                    pack(FeatureBeat(config), beat)
-                    for packet in packets
-                    for beat in packet.wire(config.stream_units)
+                    pack(FeatureBeat(config), beat) for packet in packets for beat in packet.wire(config.stream_units)
                 ],
             },
             expect={"words": len(expected)},
@@ -53,9 +51,7 @@ def test_encoder(sizes):
     model = build_bench(SparseEncoder(config), name=name_of("sparse_encoder", sizes))
     for seed, stalls in enumerate(["none", "random", "bursty", "slow"]):
         packets = random_packets(config.activation_bits, seed, count=400, max_elements=600)
-        expected = [
-            pack(FeatureBeat(config), beat) for packet in packets for beat in packet.wire(config.stream_units)
-        ]
+        expected = [pack(FeatureBeat(config), beat) for packet in packets for beat in packet.wire(config.stream_units)]
         words = [pack(PlainWord(config), word) for packet in packets for word in packet.words()]
         result = run_bench(model, {"words": words}, expect={"beats": len(expected)}, stalls=stalls, seed=seed)
         assert result.beats("beats") == expected, f"sizes {sizes}, stalls {stalls}, seed {seed}"

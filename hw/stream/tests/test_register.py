@@ -12,9 +12,7 @@ both = pytest.mark.parametrize("component", CAPACITY)
 
 
 @both
-@pytest.mark.parametrize(
-    "source, sink", [("none", "none"), ("random", "random"), ("none", "bursty"), ("slow", "none")]
-)
+@pytest.mark.parametrize("source, sink", [("none", "none"), ("random", "random"), ("none", "bursty"), ("slow", "none")])
 def test_nothing_is_lost_or_repeated(component, source, sink):
     seed = 1
     values = [random.Random(seed).getrandbits(BITS) for _ in range(200)]

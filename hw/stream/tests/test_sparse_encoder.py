@@ -60,9 +60,7 @@ def test_cycles_and_latency(sizes):
     def watch(dut):
         latency.append(dut.latency)
         seen["words"] = TransferTimes(dut.words, sum(len(packet.words()) for packet in packets))
-        seen["beats"] = TransferTimes(
-            dut.beats, sum(len(packet.wire(row_units(config))) for packet in packets)
-        )
+        seen["beats"] = TransferTimes(dut.beats, sum(len(packet.wire(row_units(config))) for packet in packets))
         return [seen["words"], seen["beats"]]
 
     received, expected = run(config, packets, watch=watch)

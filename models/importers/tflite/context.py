@@ -69,9 +69,7 @@ class Context:
         if tensor.data is None:
             raise NetworkError(f"input {tensor.name!r} must be a constant")
         if tensor.type_name not in types:
-            raise NetworkError(
-                f"input {tensor.name!r} is {tensor.type_name}; only {' or '.join(types)} is supported"
-            )
+            raise NetworkError(f"input {tensor.name!r} is {tensor.type_name}; only {' or '.join(types)} is supported")
         return tensor.data
 
     def clamp(self, code: int) -> Pair:
@@ -90,9 +88,7 @@ def _int8(tensor: RawTensor) -> RawTensor:
     if not quantisation.uniform:
         raise NetworkError(f"tensor {tensor.name!r} is quantised per channel, which only weights may be")
     if not INT8_RANGE[0] <= quantisation.zero_point[0] <= INT8_RANGE[1]:
-        raise NetworkError(
-            f"tensor {tensor.name!r} has zero point {quantisation.zero_point[0]}, outside int8"
-        )
+        raise NetworkError(f"tensor {tensor.name!r} has zero point {quantisation.zero_point[0]}, outside int8")
     return tensor
 
 
@@ -155,14 +151,10 @@ def same_quantisation(context: Context, *inputs: RawTensor) -> None:
     output = context.activation_output()
     for tensor in inputs:
         if abs(scale_of(tensor) - scale_of(output)) > 1e-6 or zero_point_of(tensor) != zero_point_of(output):
-            raise NetworkError(
-                f"tensors {tensor.name!r} and {output.name!r} must have the same scale and zero point"
-            )
+            raise NetworkError(f"tensors {tensor.name!r} and {output.name!r} must have the same scale and zero point")
 
 
-def explicit_padding(
-    code: int, shape: Sequence[int], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)
-) -> Padding:
+def explicit_padding(code: int, shape: Sequence[int], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
     """The padding of an input under the scheme SAME or VALID; an odd total has one more after."""
     if code == tflite.Padding.VALID:
         return ((0, 0), (0, 0))

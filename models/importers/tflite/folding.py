@@ -31,8 +31,7 @@ def fold(operator: RawOperator, tensors: Tensors) -> RawTensor | None:
     output = tensors[operator.outputs[0]]
     if value.shape != output.shape or output.type_name not in ("INT32", "INT64"):
         raise NetworkError(
-            f"computes integers of shape {list(value.shape)}, "
-            f"but its output is {output.type_name}{list(output.shape)}"
+            f"computes integers of shape {list(value.shape)}, but its output is {output.type_name}{list(output.shape)}"
         )
     return replace(output, data=value.astype(output.require_dtype()))
 
@@ -47,11 +46,7 @@ def _strided_slice(operator: RawOperator, inputs: list[RawTensor]) -> npt.NDArra
     if len(values) != 4:
         return None
     known = [value for value in values if value is not None]
-    if (
-        len(known) != 4
-        or any(value.ndim != 1 for value in known)
-        or any(value.size != 1 for value in known[1:])
-    ):
+    if len(known) != 4 or any(value.ndim != 1 for value in known) or any(value.size != 1 for value in known[1:]):
         return None
     options = operator.options(tflite.StridedSliceOptions)
     if options.integer("EllipsisMask") or options.integer("NewAxisMask"):
@@ -64,9 +59,7 @@ def _strided_slice(operator: RawOperator, inputs: list[RawTensor]) -> npt.NDArra
             raise NetworkError(f"takes entry {begin} of {known[0].size}")
         return np.asarray(known[0][begin])
     return known[0][
-        None if options.integer("BeginMask") & 1 else begin : None
-        if options.integer("EndMask") & 1
-        else end : step
+        None if options.integer("BeginMask") & 1 else begin : None if options.integer("EndMask") & 1 else end : step
     ]
 
 

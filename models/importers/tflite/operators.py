@@ -52,14 +52,10 @@ def _weights(context: Context, axis: int, rank: int) -> npt.NDArray[np.int8]:
     tensor = context.input(1)
     quantisation = quantisation_of(tensor)
     if weights.ndim != rank or not weights.size:
-        raise NetworkError(
-            f"weights {tensor.name!r} have shape {list(weights.shape)}; {rank} dimensions are expected"
-        )
+        raise NetworkError(f"weights {tensor.name!r} have shape {list(weights.shape)}; {rank} dimensions are expected")
     if quantisation.zero_point.any():
         raise NetworkError(f"weights {tensor.name!r} are not symmetric: a zero point is not 0")
-    if not quantisation.uniform and (
-        quantisation.axis != axis or quantisation.scale.size != weights.shape[axis]
-    ):
+    if not quantisation.uniform and (quantisation.axis != axis or quantisation.scale.size != weights.shape[axis]):
         raise NetworkError(
             f"weights {tensor.name!r} have {quantisation.scale.size} scales "
             f"on dimension {quantisation.axis}; {weights.shape[axis]} on dimension {axis} are expected"
@@ -168,9 +164,7 @@ def _add(context: Context) -> Layer:
         output_scaling=scaling(factor),
         input_zero_points=(zero_point_of(operands[0]), zero_point_of(operands[1])),
         output_zero_point=zero_point_of(output),
-        activation=context.clamp(
-            context.operator.options(tflite.AddOptions).integer("FusedActivationFunction")
-        ),
+        activation=context.clamp(context.operator.options(tflite.AddOptions).integer("FusedActivationFunction")),
     )
 
 
@@ -230,9 +224,7 @@ def _pad(context: Context) -> Layer:
     same_quantisation(context, source)
     paddings = context.constant(1, "INT32", "INT64")
     if paddings.shape != (len(source.shape), 2):
-        raise NetworkError(
-            f"paddings of shape {list(paddings.shape)} for an input of shape {list(source.shape)}"
-        )
+        raise NetworkError(f"paddings of shape {list(paddings.shape)} for an input of shape {list(source.shape)}")
     value = zero_point_of(context.output)
     if context.optional_input(2) is not None:
         same_quantisation(context, context.input(2))
@@ -252,9 +244,7 @@ def _concatenation(context: Context) -> Layer:
     sources = [context.activation_input(position) for position in range(len(context.operator.inputs))]
     same_quantisation(context, *sources)
     axis = options.integer("Axis")
-    return kinds.Concatenation(
-        **_common(context, *sources), axis=axis + len(sources[0].shape) if axis < 0 else axis
-    )
+    return kinds.Concatenation(**_common(context, *sources), axis=axis + len(sources[0].shape) if axis < 0 else axis)
 
 
 def _softmax(context: Context) -> Layer:
@@ -322,9 +312,7 @@ def _dequantize(context: Context) -> Layer:
     if context.output.type_name != "FLOAT32":
         raise NetworkError(f"its output is {context.output.type_name}; only FLOAT32 is supported")
     check_static(context.output)
-    return kinds.Dequantize(
-        **_common(context, source), scale=scale_of(source), zero_point=zero_point_of(source)
-    )
+    return kinds.Dequantize(**_common(context, source), scale=scale_of(source), zero_point=zero_point_of(source))
 
 
 _BUILDERS: dict[str, Callable[[Context], Layer]] = {

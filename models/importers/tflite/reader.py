@@ -207,14 +207,10 @@ class _Reader:
         if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
             raise NetworkError(f"tensor {name!r}: shape {list(shape)} is damaged or not supported")
         if table.Sparsity() is not None:
-            raise NetworkError(
-                f"tensor {name!r} is stored in the sparse tensor encoding, which is not supported"
-            )
+            raise NetworkError(f"tensor {name!r} is stored in the sparse tensor encoding, which is not supported")
         raw = RawTensor(name, shape, signature, table.Type(), self._quantisation(name, table), None)
         data = self._constant(raw, table.Buffer())
-        return (
-            raw if data is None else RawTensor(name, shape, signature, table.Type(), raw.quantisation, data)
-        )
+        return raw if data is None else RawTensor(name, shape, signature, table.Type(), raw.quantisation, data)
 
     def _constant(self, tensor: RawTensor, index: int) -> npt.NDArray | None:
         """The tensor's values, or None if its buffer is empty."""
@@ -224,16 +220,13 @@ class _Reader:
         buffer = root.Buffers(index)
         length = buffer.DataLength()
         if buffer.Offset() > 1:
-            raise NetworkError(
-                f"tensor {tensor.name!r}: data outside the tables (a file over 2 GB) is not supported"
-            )
+            raise NetworkError(f"tensor {tensor.name!r}: data outside the tables (a file over 2 GB) is not supported")
         if length == 0 or tensor.type_code not in _DTYPES:
             return None
         dtype = _DTYPES[tensor.type_code]
         if length != prod(tensor.shape) * dtype.itemsize:
             raise NetworkError(
-                f"tensor {tensor.name!r}: {length} bytes of data do not fit "
-                f"{tensor.type_name}{list(tensor.shape)}"
+                f"tensor {tensor.name!r}: {length} bytes of data do not fit {tensor.type_name}{list(tensor.shape)}"
             )
         values = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype)
         return values.astype(dtype.newbyteorder("="), copy=False).reshape(tensor.shape)
@@ -246,9 +239,7 @@ class _Reader:
             raise NetworkError(f"tensor {name!r}: custom quantisation is not supported")
         count = self._count(parameters.ScaleLength(), "scales")
         scale = np.array([parameters.Scale(i) for i in range(count)], np.float64)
-        zeros = (
-            self._integers(parameters.ZeroPointLength(), parameters.ZeroPoint, "zero points") or (0,) * count
-        )
+        zeros = self._integers(parameters.ZeroPointLength(), parameters.ZeroPoint, "zero points") or (0,) * count
         axis = parameters.QuantizedDimension() if count > 1 else None
         try:
             return Quantisation(scale, np.array(zeros, np.int64), axis)

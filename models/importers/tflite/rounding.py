@@ -23,9 +23,7 @@ from models.network import NetworkError
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 
 
-def accumulator_ranges(
-    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], input_zero_point: int
-) -> list[Pair]:
+def accumulator_ranges(weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], input_zero_point: int) -> list[Pair]:
     """Lowest and highest accumulator of each output (first axis of ``weights``) over all int8 inputs."""
     rows = weights.reshape(len(weights), -1).astype(np.int64)
     positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)

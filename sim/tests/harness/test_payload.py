@@ -84,9 +84,7 @@ def test_profiles_stall_as_often_as_they_say(name):
     stalled = list(itertools.islice(profile.decisions(seed=5), 20_000))
     assert abs(sum(stalled) / len(stalled) - profile.probability) < 0.08
     changes = sum(a != b for a, b in itertools.pairwise(stalled))
-    assert (
-        changes <= 2.2 * len(stalled) * profile.probability * (1 - profile.probability) / 2**profile.hold_log2
-    )
+    assert changes <= 2.2 * len(stalled) * profile.probability * (1 - profile.probability) / 2**profile.hold_log2
 
 
 def test_bad_profiles_are_refused():

@@ -32,9 +32,7 @@ BEATS = {
     "settings": {"enable": 1},
 }
 
-pytestmark = pytest.mark.skipif(
-    toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator"))
-)
+pytestmark = pytest.mark.skipif(toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator")))
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +107,14 @@ def test_the_build_folder_must_be_writable(tmp_path, monkeypatch):
 
 def test_results_and_progress_come_back(model):
     lines: list[str] = []
-    results = run(
-        model, TESTS, testcase="reports_progress", parameters={"steps": 3}, seed=7, on_progress=lines.append
-    )
+    results = run(model, TESTS, testcase="reports_progress", parameters={"steps": 3}, seed=7, on_progress=lines.append)
     assert results == {"seed": 7}
     assert lines == ["step 0", "step 1", "step 2"]
 
 
 def test_several_tests_can_be_named(model):
     parameters = {**BEATS, "steps": 0}
-    results = run(
-        model, TESTS, testcase=["passes_all_beats", "reports_progress"], parameters=parameters, seed=1
-    )
+    results = run(model, TESTS, testcase=["passes_all_beats", "reports_progress"], parameters=parameters, seed=1)
     assert results["seed"] == 1
     assert results["got"] == BEATS["expected"]
 
@@ -153,9 +147,7 @@ def test_a_failure_prints_the_command_that_repeats_it(model):
     assert command is not None
     folder = Path(command[2])
     assert Request.load(folder / "request.json").seed == 5
-    outcome = subprocess.run(
-        [sys.executable, *command[1].split()], capture_output=True, text=True, check=False
-    )
+    outcome = subprocess.run([sys.executable, *command[1].split()], capture_output=True, text=True, check=False)
     assert outcome.returncode == 1
     assert "as it should" in outcome.stderr
     shutil.rmtree(folder)

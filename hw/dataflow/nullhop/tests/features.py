@@ -26,9 +26,7 @@ class Features:
         self.words = [[rng.randint(0, largest)] * WORD_ELEMENTS for _ in range(case.config.activation_words)]
         self._pixels: dict[tuple[int, int], list[int]] = {}
         for pixel in ((row, column) for row in range(rows) for column in range(columns)):
-            channels = [
-                rng.randint(1, largest) if rng.random() < density else 0 for _ in range(case.conv.channels)
-            ]
+            channels = [rng.randint(1, largest) if rng.random() < density else 0 for _ in range(case.conv.channels)]
             self._pixels[pixel] = channels
             for word in range(case.mapping.input_pixel_words):
                 elements = channels[word * WORD_ELEMENTS :][:WORD_ELEMENTS]
@@ -46,9 +44,7 @@ class Features:
     def _output(self, taps: list[Any], base: int, pool_last: bool) -> list[dict[str, int]]:
         case = self._case
         operations = [
-            self._operation(
-                stored, (base + tap.number * case.conv.channels + channel) % case.config.weight_depth
-            )
+            self._operation(stored, (base + tap.number * case.conv.channels + channel) % case.config.weight_depth)
             for tap in taps
             if tap.pixel
             for channel, stored in enumerate(self._pixels[tap.pixel])

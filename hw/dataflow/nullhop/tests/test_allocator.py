@@ -29,9 +29,7 @@ class Surroundings:
         How often to run the layer.
     """
 
-    def __init__(
-        self, allocator: PixelAllocator, case: LayerCase, willing: float, seed: int, passes: int = 1
-    ) -> None:
+    def __init__(self, allocator: PixelAllocator, case: LayerCase, willing: float, seed: int, passes: int = 1) -> None:
         self._allocator, self._case, self._passes = allocator, case, passes
         self._willing, self._rng, self._seed = willing, random.Random(seed), seed
         self._sequence = 0
@@ -82,9 +80,9 @@ class Surroundings:
         )
         port = self._next_port(free) if self._row_ready and room else None
         assert busy, self._where(unit)
-        assert [i for i, valid in enumerate(given[: len(units)]) if valid] == (
-            [] if port is None else [port]
-        ), self._where(unit)
+        assert [i for i, valid in enumerate(given[: len(units)]) if valid] == ([] if port is None else [port]), (
+            self._where(unit)
+        )
         assert issue == (port is not None), self._where(unit)
         if port is not None:
             payload = unpack(units[port].payload.shape(), given[len(units) + port])
@@ -103,9 +101,7 @@ class Surroundings:
 
     def _row_may_start(self, row: int) -> bool:
         """Its input rows are loaded and its place is free."""
-        needed = (
-            row * self._case.geometry.unit_rows - self._case.conv.padding[0][0] + self._case.geometry.reach
-        )
+        needed = row * self._case.geometry.unit_rows - self._case.conv.padding[0][0] + self._case.geometry.reach
         loaded = self._loaded > min(needed, len(self._case.geometry.rows) - 1)
         return loaded and row < self._stored + self._case.mapping.output_ring
 

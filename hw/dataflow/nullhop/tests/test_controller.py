@@ -24,9 +24,7 @@ def gather(
     units = [case.work_unit(unit) for unit in case.units()]
     expected = [operation for unit in case.units() for operation in features.operations(unit, base)]
     drain_cycles = 0 if stalls == "none" else 16
-    sink = StreamSink(
-        controller.operations, count=len(expected), stalls=stalls, seed=seed, drain_cycles=drain_cycles
-    )
+    sink = StreamSink(controller.operations, count=len(expected), stalls=stalls, seed=seed, drain_cycles=drain_cycles)
 
     async def set_up(ctx: Any) -> None:
         ctx.set(controller.input, case.fields["input"])

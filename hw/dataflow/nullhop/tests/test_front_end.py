@@ -35,8 +35,7 @@ class Bench:
         self.features = Features(case, density, rng)
         groups, lanes = range(case.config.groups), range(case.config.lanes)
         self.weights = [
-            [[rng.randrange(-128, 128) for _ in lanes] for _ in range(case.config.weight_depth)]
-            for _ in groups
+            [[rng.randrange(-128, 128) for _ in lanes] for _ in range(case.config.weight_depth)] for _ in groups
         ]
         self.operands: list[list[dict[str, Any]]] = [[] for _ in groups]
         self.issued = [0 for _ in groups]

@@ -45,9 +45,7 @@ def operations_of(words: list[dict[str, Any]], config: CoreConfig, threshold: in
             last = int(meta["last"] and place == places[-1])
             operations.append(
                 {
-                    "activation": 0
-                    if null
-                    else signed_value(item["data"][place], threshold, config.activation_bits),
+                    "activation": 0 if null else signed_value(item["data"][place], threshold, config.activation_bits),
                     "weights": (meta["weights"] + (place or 0)) % config.weight_depth,
                     "null": int(null),
                     "first": first,
@@ -64,9 +62,7 @@ def random_words(count: int, bits: int, rng: random.Random) -> list[dict[str, An
     words = []
     for number in range(count):
         density = rng.choice([0, 0.1, 0.5, 1])
-        elements = [
-            rng.randrange(1, 1 << bits) if rng.random() < density else 0 for _ in range(WORD_ELEMENTS)
-        ]
+        elements = [rng.randrange(1, 1 << bits) if rng.random() < density else 0 for _ in range(WORD_ELEMENTS)]
         last = not any(elements) or rng.random() < 0.4
         words.append(word(elements, weights=rng.randrange(1024), last=last, sequence=number))
     return words
@@ -92,9 +88,7 @@ def decode(
     return simulate(decoder, set_up, source, sink), sink.beats
 
 
-@pytest.mark.parametrize(
-    "stalls", [("none", "none"), ("random", "random"), ("bursty", "none"), ("none", "slow")]
-)
+@pytest.mark.parametrize("stalls", [("none", "none"), ("random", "random"), ("bursty", "none"), ("none", "slow")])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_random_words(bits, stalls):
     seed = bits
@@ -124,9 +118,7 @@ def test_every_zero_point(bits):
     config = core(bits)
     largest = (1 << bits) - 1
     rng = random.Random(bits)
-    thresholds = (
-        range(256) if bits == 8 else [0, 1, largest - 1, largest, *(rng.getrandbits(bits) for _ in range(60))]
-    )
+    thresholds = range(256) if bits == 8 else [0, 1, largest - 1, largest, *(rng.getrandbits(bits) for _ in range(60))]
     decoder = MapDecoder(config)
 
     async def bench(ctx: Any) -> None:

@@ -38,9 +38,7 @@ def operands_of(operation: dict[str, Any], words: list[list[int]], config: CoreC
     }
 
 
-@pytest.mark.parametrize(
-    "stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "random")]
-)
+@pytest.mark.parametrize("stalls", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "random")])
 @pytest.mark.parametrize("lanes, bits", [(1, 8), (3, 8), (16, 16)])
 def test_each_operation_gets_its_weights(lanes, bits, stalls):
     seed = lanes

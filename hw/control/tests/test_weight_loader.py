@@ -1,0 +1,228 @@
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from amaranth.hdl import Value
+
+from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.control.weight_loader import WeightLoader
+from sim.harness.amaranth_sim import simulate, stream_put, stream_source
+from sim.harness.payload import unpack
+
+DEPTH = 32
+
+
+def core(groups: int, lanes: int = 4, post_lanes: int = 2) -> CoreConfig:
+    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH)
+
+
+@dataclass
+class Pass:
+    """What must be in memory when a pass is loaded, until it is released: by (group, address) and by (entry, plane)."""
+
+    words: int
+    weights: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    parameters: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Layer:
+    channel_groups: int
+    words: int
+    passes: int
+    blocks: int
+    final_blocks: int
+
+    def fields(self, config: CoreConfig) -> dict[str, Any]:
+        weights = {
+            "words": self.words,
+            "blocks_last": self.blocks - 1,
+            "final_blocks_last": self.final_blocks - 1,
+        }
+        split = config.splits.index((self.channel_groups, config.groups // self.channel_groups))
+        return {"passes_last": self.passes - 1, "split": split, "weights": weights}
+
+
+def random_layer(config: CoreConfig, rng: random.Random) -> Layer:
+    channel_groups = rng.choice([c for c, _ in config.splits])
+    passes = rng.choice([1, 1, 2, 4])
+    return Layer(
+        channel_groups,
+        words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]),
+        passes=passes,
+        # Only a single pass may have fewer blocks than groups that could hold them.
+        blocks=channel_groups,
+        final_blocks=rng.randint(1, channel_groups),
+    )
+
+
+class Stream:
+    """The weight stream of layers, and what each of their passes must leave in memory."""
+
+    def __init__(self, config: CoreConfig, layers: list[Layer], rng: random.Random) -> None:
+        self._config, self._rng = config, rng
+        self.beats: list[list[int]] = []
+        self.passes: list[Pass] = []
+        self._base = 0
+        for layer in layers:
+            for index in range(layer.passes):
+                self._add_pass(layer, layer.final_blocks if index == layer.passes - 1 else layer.blocks)
+
+    def _beat(self) -> list[int]:
+        beat = [self._rng.randrange(-128, 128) for _ in range(self._config.lanes)]
+        self.beats.append(beat)
+        return beat
+
+    def _add_pass(self, layer: Layer, blocks: int) -> None:
+        config = self._config
+        one = Pass(layer.words)
+        parity = len(self.passes) % 2
+        for block in range(blocks):
+            for beat in range(config.post_beats):
+                entry = (parity * config.groups + block) * config.post_beats + beat
+                for plane in range(PARAMETER_PLANES):
+                    one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
+            for word in range(layer.words):
+                beat_data = self._beat()
+                for group in range(block, config.groups, layer.channel_groups):
+                    one.weights[group, (self._base + word) % DEPTH] = beat_data
+        self._base = (self._base + layer.words) % DEPTH
+        self.passes.append(one)
+
+
+class Bench:
+    """A loader with its memories and a sequencer that releases a pass some time after it is loaded.
+
+    Attributes
+    ----------
+    weights, parameters
+        The memories, by (group, address) and by (entry, plane).
+    writes
+        Weight words written, groups counted apart.
+    """
+
+    def __init__(self, config: CoreConfig, layers: list[Layer], stalls: str, patience: int, seed: int) -> None:
+        self.config, self.layers, self.stalls, self.seed = config, layers, stalls, seed
+        self._patience, self._rng = patience, random.Random(seed)
+        self.stream = Stream(config, layers, self._rng)
+        self.loader = WeightLoader(config)
+        self.weights: dict[tuple[int, int], list[int]] = {}
+        self.parameters: dict[tuple[int, int], list[int]] = {}
+        self.writes = self.loaded = self.released = 0
+
+    def run(self) -> int:
+        loader = self.loader
+        descriptors = [layer.fields(self.config) for layer in self.layers]
+        return simulate(
+            loader,
+            stream_source(loader.layers, descriptors, stalls=self.stalls, seed=self.seed),
+            stream_source(loader.beats, self.stream.beats, stalls=self.stalls, seed=self.seed),
+            self._watch,
+            deadline=30_000,
+        )
+
+    async def _watch(self, ctx: Any) -> None:
+        loader = self.loader
+        passes_before = [sum(layer.passes for layer in self.layers[:n]) for n in range(len(self.layers))]
+        due: list[int] = []
+        cycle = 0
+        while self.released < len(self.stream.passes):
+            release = bool(due) and due[0] <= cycle
+            if release:
+                due.pop(0)
+                self._check(self.stream.passes[self.released])
+                ctx.set(loader.released_words, self.stream.passes[self.released].words)
+            ctx.set(loader.release, release)
+            _, _, loaded, taken, ready, *writes = await ctx.tick().sample(
+                loader.loaded,
+                loader.layers.valid,
+                loader.layers.ready,
+                loader.weight_enable,
+                loader.weight_address,
+                Value.cast(loader.weight_data),
+                loader.parameters.valid,
+                Value.cast(loader.parameters.payload),
+            )
+            if taken and ready:
+                assert self.loaded == passes_before.pop(0), self._where()
+            self._write(*writes)
+            self.released += release
+            if loaded:
+                self.loaded += 1
+                due.append(cycle + 1 + self._rng.randint(0, self._patience))
+            assert self.loaded - self.released <= 2, self._where()
+            cycle += 1
+
+    def _write(self, enable: int, address: int, data: int, valid: int, parameter: int) -> None:
+        loader = self.loader
+        for group in range(self.config.groups):
+            if enable >> group & 1:
+                self.weights[group, address] = unpack(loader.weight_data.shape(), data)
+                self.writes += 1
+        if valid:
+            write = unpack(loader.parameters.payload.shape(), parameter)
+            self.parameters[write["address"], write["plane"]] = write["data"]
+
+    def _check(self, one: Pass) -> None:
+        for place, word in one.weights.items():
+            assert self.weights[place] == word, f"weights at {place}, {self._where()}"
+        for entry, plane in one.parameters.items():
+            assert self.parameters[entry] == plane, f"parameters at {entry}, {self._where()}"
+
+    def _where(self) -> str:
+        return f"pass {self.released}, seed {self.seed}"
+
+
+@pytest.mark.parametrize("stalls, patience", [("none", 0), ("random", 30), ("none", 300), ("bursty", 100)])
+@pytest.mark.parametrize("groups, lanes, post_lanes", [(1, 1, 1), (2, 4, 2), (3, 4, 4), (6, 8, 2)])
+def test_each_pass_is_whole_until_it_is_released(groups, lanes, post_lanes, stalls, patience):
+    seed = groups + patience
+    rng = random.Random(seed)
+    config = core(groups, lanes, post_lanes)
+    layers = [random_layer(config, rng) for _ in range(5)]
+    bench = Bench(config, layers, stalls, patience, seed)
+    bench.run()
+    # Nothing was written anywhere else.
+    assert bench.writes == sum(len(one.weights) for one in bench.stream.passes), f"seed {seed}"
+
+
+def test_a_beat_a_cycle():
+    """Besides the beats, a layer takes the cycle in which its descriptor is taken."""
+    layers = [Layer(2, words=5, passes=3, blocks=2, final_blocks=1), Layer(1, 1, 1, 1, 1)]
+    bench = Bench(core(2), layers, "none", 0, seed=1)
+    # The last pass is released a cycle after it is loaded.
+    assert bench.run() == len(layers) + len(bench.stream.beats) + 1
+
+
+@pytest.mark.parametrize(
+    "words, passes_held, words_ahead",
+    [
+        # Three words of the second pass still fit.
+        (DEPTH - 3, 1, 3),
+        # None of them fits, but its parameters are taken.
+        (DEPTH, 1, 0),
+        # Both fit exactly; a third waits although there are no more words to load than places.
+        (DEPTH // 2, 2, None),
+        (1, 2, None),
+    ],
+)
+def test_it_stops_where_the_ring_or_the_parameters_are_full(words, passes_held, words_ahead):
+    config = core(1)
+    loader = WeightLoader(config)
+    layer = Layer(1, words, passes=4, blocks=1, final_blocks=1)
+    parameters = PARAMETER_PLANES * config.post_beats
+    taken = loaded = 0
+
+    async def bench(ctx: Any) -> None:
+        nonlocal taken, loaded
+        await stream_put(ctx, loader.layers, layer.fields(config))
+        ctx.set(loader.beats.valid, 1)
+        for _ in range(4 * (parameters + DEPTH)):
+            _, _, ready, done = await ctx.tick().sample(loader.beats.ready, loader.loaded)
+            taken += ready
+            loaded += done
+
+    simulate(loader, bench)
+    ahead = 0 if words_ahead is None else parameters + words_ahead
+    assert (loaded, taken) == (passes_held, passes_held * (parameters + words) + ahead)

@@ -98,3 +98,5 @@ def _show(report: Report, config: CoreConfig, console: Console) -> None:
         f"Of the flip-flops, {report.harness_flip_flops} are the harness's, which stands for the pins.",
         highlight=False,
     )
+    if report.slowest is not None:
+        console.print(f"The clock is limited by the path {report.slowest}.", highlight=False, soft_wrap=True)

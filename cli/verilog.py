@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.options import Dataflow, DataflowOption, Groups, Lanes
 from hw.config import CoreConfig
 from hw.verilog import generate
 from models.files import write_text
 
 
-class Dataflow(StrEnum):
-    """The choices of ``--dataflow``."""
-
-    nullhop = "nullhop"
-
-
 def verilog(
-    dataflow: Annotated[Dataflow, typer.Option(help="The dataflow that feeds the array.")] = Dataflow.nullhop,
-    groups: Annotated[int, typer.Option(min=1, help="Groups of the MAC array.")] = 8,
-    lanes: Annotated[int, typer.Option(min=1, help="Lanes of a group.")] = 16,
-    output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("build/verilog"),
+    dataflow: DataflowOption = Dataflow.nullhop,
+    groups: Groups = 8,
+    lanes: Lanes = 16,
+    output: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to.")] = Path("build/verilog"),
 ) -> None:
     """Write the Verilog of a core, its lint waivers, and a description of its ports and parameters."""
     files = generate(CoreConfig.sized(groups, lanes))

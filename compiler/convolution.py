@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.layers import Rounding, window_output
+from compiler.errors import CompilerError
+from models.layers import Rounding, WeightedLayer, window_output
 from models.network import Conv2D, FullyConnected, Layer, MaxPool2D, Network
 
 Pair = tuple[int, int]
@@ -22,10 +24,10 @@ class Convolution:
         size: height and width of the input; channels: of the input.
         weights: int8[maps, kernel height, kernel width, channels].
         bias, multiplier, shift: int32[maps]; rounding: of the requantisation.
-        stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
         input_zero_point, output_zero_point; activation: lowest and highest output in the quantised domain.
-        pool, pool_stride: window and stride of the max-pooling, (1, 1) without.
         input, output: names of the tensors that enter and leave.
+        stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
+        pool, pool_stride: window and stride of the max-pooling, (1, 1) without.
     """
 
     name: str
@@ -36,14 +38,14 @@ class Convolution:
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int32]
     rounding: Rounding
-    stride: Pair
-    dilation: Pair
-    padding: tuple[Pair, Pair]
     input_zero_point: int
     output_zero_point: int
     activation: Pair
     input: str
     output: str
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     pool: Pair = (1, 1)
     pool_stride: Pair = (1, 1)
 
@@ -61,6 +63,11 @@ class Convolution:
     def channels(self) -> int:
         """Input channels."""
         return self.weights.shape[3]
+
+    @property
+    def map_weights(self) -> int:
+        """Weights of one map: kernel height x width x input channels."""
+        return self.weights[0].size
 
     @property
     def convolved_size(self) -> Pair:
@@ -85,61 +92,49 @@ class Convolution:
         return int(np.prod(self.convolved_size)) * self.weights.size
 
 
-def _from_conv2d(layer: Conv2D, network: Network) -> Convolution | None:
-    if layer.groups != 1:
-        return None
-    _, height, width, _ = network.tensors[layer.inputs[0]].shape
+def _of(layer: WeightedLayer, size: Pair, weights: npt.NDArray[np.int8], **window: Any) -> Convolution:
     return Convolution(
         name=layer.name,
         op=layer.op,
-        size=(height, width),
-        weights=layer.weights,
+        size=size,
+        weights=weights,
         bias=layer.bias,
         multiplier=layer.requantisation.multiplier,
         shift=layer.requantisation.shift,
         rounding=layer.requantisation.rounding,
-        stride=layer.stride,
-        dilation=layer.dilation,
-        padding=layer.padding,
         input_zero_point=layer.input_zero_point,
         output_zero_point=layer.output_zero_point,
         activation=layer.activation,
         input=layer.inputs[0],
         output=layer.output,
-    )
-
-
-def _from_fully_connected(layer: FullyConnected, network: Network) -> Convolution | None:
-    """A 1x1 convolution; the rows of the input, if there are several, become the columns of a feature map."""
-    outputs, depth = layer.weights.shape
-    rows = network.tensors[layer.inputs[0]].size // depth
-    return Convolution(
-        name=layer.name,
-        op=layer.op,
-        size=(1, rows),
-        weights=layer.weights.reshape(outputs, 1, 1, depth),
-        bias=layer.bias,
-        multiplier=layer.requantisation.multiplier,
-        shift=layer.requantisation.shift,
-        rounding=layer.requantisation.rounding,
-        stride=(1, 1),
-        dilation=(1, 1),
-        padding=((0, 0), (0, 0)),
-        input_zero_point=layer.input_zero_point,
-        output_zero_point=layer.output_zero_point,
-        activation=layer.activation,
-        input=layer.inputs[0],
-        output=layer.output,
+        **window,
     )
 
 
 def from_layer(layer: Layer, network: Network) -> Convolution | None:
-    """The layer as a convolution for the array, or None if the array does not run its kind."""
-    if isinstance(layer, Conv2D):
-        return _from_conv2d(layer, network)
-    if isinstance(layer, FullyConnected):
-        return _from_fully_connected(layer, network)
-    return None
+    """The layer as a convolution for the array, or None if the array does not run its kind.
+
+    A fully connected layer is a 1x1 convolution; the rows of its input, if there are several, become the columns of a
+    feature map.
+
+    Raises:
+        CompilerError: a tensor that enters or leaves is not int8.
+    """
+    if isinstance(layer, Conv2D) and layer.groups == 1:
+        _, height, width, _ = network.tensors[layer.inputs[0]].shape
+        window = {"stride": layer.stride, "dilation": layer.dilation, "padding": layer.padding}
+        convolution = _of(layer, (height, width), layer.weights, **window)
+    elif isinstance(layer, FullyConnected):
+        outputs, depth = layer.weights.shape
+        rows = network.tensors[layer.inputs[0]].size // depth
+        convolution = _of(layer, (1, rows), layer.weights.reshape(outputs, 1, 1, depth))
+    else:
+        return None
+    for name in (convolution.input, convolution.output):
+        dtype = network.tensors[name].dtype
+        if dtype != np.int8:
+            raise CompilerError(f"layer {layer.name}: tensor {name!r} is {dtype}, but the array takes and gives int8")
+    return convolution
 
 
 def with_pooling(convolution: Convolution, pooling: MaxPool2D) -> Convolution | None:
@@ -149,19 +144,16 @@ def with_pooling(convolution: Convolution, pooling: MaxPool2D) -> Convolution | 
     clamps = low > convolution.activation[0] or high < convolution.activation[1]
     if not apart or clamps or any(map(any, pooling.padding)):
         return None
-    return replace(
-        convolution,
-        name=convolution.name,
-        pool=pooling.kernel,
-        pool_stride=pooling.stride,
-        output=pooling.output,
-    )
+    return replace(convolution, pool=pooling.kernel, pool_stride=pooling.stride, output=pooling.output)
 
 
 def convolutions(network: Network) -> dict[str, Convolution]:
     """Every layer that the array runs, by name, in order.
 
     A max-pooling that alone reads a convolution is fused into it.
+
+    Raises:
+        CompilerError: a layer is of a kind that the array runs, but its tensors are not.
     """
     readers: dict[str, list[Layer]] = {}
     for layer in network.layers:

@@ -141,9 +141,8 @@ def store_cycles(stored: npt.NDArray, config: CoreConfig, sparse: bool) -> Count
 class _Controller:
     """When a controller's walker and its map decoder are done with what they were given.
 
-    The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once
-    the word
-    `fetch_depth` before has gone into the decoder.
+    The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once the
+    word `fetch_depth` before has gone into the decoder.
     """
 
     def __init__(self, fetch_depth: int) -> None:
@@ -160,7 +159,7 @@ class _Controller:
         asked = max(given, self.taken[0])
         first = max(self.decoder, asked + FETCH_LATENCY)
         per_word = issues / words
-        last_taken = first + (words - depth) * per_word if words > depth else self.taken[min(words, depth) - 1]
+        last_taken = first + (words - depth) * per_word if words > depth else self.taken[words - 1]
         self.walker = max(asked + steps, last_taken)
         self.decoder = max(first + issues, self.walker + FETCH_LATENCY, held_until)
         kept = min(words, depth)

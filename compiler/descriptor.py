@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from amaranth.hdl import Shape
+from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
@@ -85,7 +86,7 @@ def describe(
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
-            "words": conv.kernel[0] * conv.kernel[1] * conv.channels,
+            "words": conv.map_weights,
             "blocks_last": mapping.blocks_of_pass(0, conv.maps, config.lanes) - 1,
             "final_blocks_last": final_blocks - 1,
         },
@@ -142,20 +143,22 @@ def pack(fields: dict[str, Any], config: CoreConfig, layer: str) -> int:
     """
     layout = LayerDescriptor(config)
     constant = layout.const(fields)
-    for path, value, stored in _leaves(layout, fields, constant):
+    for path, value, stored, shape in _leaves(layout, fields, constant):
         if int(value) != stored:
             raise CompilerError(
-                f"layer {layer}: {path} is {value}, which this configuration's descriptor cannot hold: "
-                "raise max_size, max_channels or activation_depth"
+                f"layer {layer}: {path} is {value}, which does not fit this configuration's descriptor: "
+                f"it has {Shape.cast(shape).width} bits"
             )
     return constant.as_bits()
 
 
-def _leaves(layout: data.StructLayout, fields: dict[str, Any], constant: Any, path: str = "") -> Any:
-    """Each field as (path, value wanted, value packed)."""
+def _leaves(
+    layout: data.StructLayout, fields: dict[str, Any], constant: data.Const, path: str = ""
+) -> Iterator[tuple[str, int, int, ShapeLike]]:
+    """Each field as (path, value wanted, value packed, shape)."""
     for name, value in fields.items():
-        packed = constant[name]
+        shape = layout.members[name]
         if isinstance(value, dict):
-            yield from _leaves(layout.members[name], value, packed, f"{path}{name}.")
+            yield from _leaves(shape, value, constant[name], f"{path}{name}.")
         else:
-            yield f"{path}{name}", value, packed
+            yield f"{path}{name}", value, constant[name], shape

@@ -38,7 +38,7 @@ class Geometry:
     @classmethod
     def of(cls, conv: Convolution) -> Geometry:
         """The geometry of a convolution."""
-        (stride, stride_columns), (top, _) = conv.stride, conv.padding[0]
+        stride, top = conv.stride[0], conv.padding[0][0]
         step = 1
         if conv.kernel[0] == 1 and conv.pool[0] == 1 and top == 0:
             step, stride = stride * conv.pool_stride[0], 1
@@ -102,7 +102,11 @@ class Mapping:
 
 
 def check_limits(conv: Convolution, config: CoreConfig) -> None:
-    """Refuse what no mapping of this configuration can hold; the message names the limit."""
+    """Refuse what no mapping of this configuration can hold.
+
+    Raises:
+        CompilerError: names the layer, the limit, and both values.
+    """
     geometry = Geometry.of(conv)
     extents = [
         ("height", conv.size[0], "max_size", config.max_size),
@@ -111,75 +115,79 @@ def check_limits(conv: Convolution, config: CoreConfig) -> None:
         ("height of the window", geometry.reach, "max_size", config.max_size),
         ("padding", max(map(max, conv.padding)), "max_size", config.max_size),
         ("dilation", max(conv.dilation), "max_size", config.max_size),
+        ("output's height", conv.output_size[0], "max_size", config.max_size),
+        ("output's width", conv.output_size[1], "max_size", config.max_size),
         ("number of input channels", conv.channels, "max_channels", config.max_channels),
         ("number of maps", conv.maps, "max_channels", config.max_channels),
         ("kernel size", max(conv.kernel), "max_kernel", config.max_kernel),
         ("pooling window", max(conv.pool), "max_kernel", config.max_kernel),
+        ("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth),
+        ("requantisation's left shift", int(conv.shift.max()), "max_left_shift", config.max_left_shift),
     ]
     for what, value, limit, allowed in extents:
         if value > allowed:
             raise CompilerError(
                 f"layer {conv.name}: its {what} is {value}, but {limit} of this configuration is {allowed}: raise it"
             )
-    words = conv.kernel[0] * conv.kernel[1] * conv.channels
-    if words > config.weight_depth:
-        raise CompilerError(
-            f"layer {conv.name}: a map has {words} weights, but weight_depth of this configuration is "
-            f"{config.weight_depth}: raise it"
-        )
-    largest = int(conv.shift.max())
-    if largest > config.max_left_shift:
-        raise CompilerError(
-            f"layer {conv.name}: its requantisation shifts left by {largest}, but max_left_shift of this "
-            f"configuration is {config.max_left_shift}: raise it"
-        )
 
 
-def _rings(conv: Convolution, config: CoreConfig, geometry: Geometry, channel_groups: int) -> Mapping | None:
-    """The mapping for a split, or None if its rows do not fit the activation memory."""
+def _leave_pass_by_pass(conv: Convolution, pass_maps: int) -> bool:
+    """Whether each pass's maps are whole words of a pixel, so that they can leave as a feature map of their own."""
+    return pass_maps >= conv.maps or pass_maps % WORD_ELEMENTS == 0
+
+
+def least_words(conv: Convolution, config: CoreConfig, channel_groups: int) -> int:
+    """Words of activation memory that a split needs: the smallest ring of input rows, and what must wait to leave."""
+    geometry = Geometry.of(conv)
+    rows_out, columns_out = conv.output_size
+    input_rows = min(len(geometry.rows), geometry.reach + 1)
     pass_maps = channel_groups * config.lanes
-    passes = ceil_div(conv.maps, pass_maps)
+    if _leave_pass_by_pass(conv, pass_maps):
+        output_words = columns_out * ceil_div(min(pass_maps, conv.maps), WORD_ELEMENTS)
+    else:
+        output_words = rows_out * columns_out * ceil_div(conv.maps, WORD_ELEMENTS)
+    return input_rows * conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS) + output_words
+
+
+def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
+    """The mapping for a split whose `least_words` the activation memory has."""
+    geometry = Geometry.of(conv)
+    pass_maps = channel_groups * config.lanes
     rows_out, columns_out = conv.output_size
     rows_in = len(geometry.rows)
     in_words, out_words = ceil_div(conv.channels, WORD_ELEMENTS), ceil_div(conv.maps, WORD_ELEMENTS)
     in_row = conv.size[1] * in_words
     total = config.activation_words
-    # Rows that the units under way may span.
-    span = ceil_div(unit_window(config), columns_out) + 1
 
-    def mapping(input_ring: int, output_ring: int, merged: bool, pixel_words: int) -> Mapping:
+    def mapping(output_ring: int, *, merged: bool, pixel_words: int) -> Mapping:
+        """With as many input rows as there is room for."""
+        input_ring = min(rows_in, (total - output_ring * columns_out * pixel_words) // in_row)
         return Mapping(
             geometry=geometry,
             channel_groups=channel_groups,
             space_groups=config.groups // channel_groups,
-            passes=passes,
+            passes=ceil_div(conv.maps, pass_maps),
             pass_maps=pass_maps,
             input_ring=input_ring,
             output_ring=output_ring,
-            resident=input_ring >= rows_in,
+            resident=input_ring == rows_in,
             merged=merged,
             input_pixel_words=in_words,
             output_pixel_words=pixel_words,
         )
 
-    least_in = min(rows_in, geometry.reach + 1)
-    out_row = columns_out * out_words
-    merged_out = rows_out * out_row
-    if merged_out + rows_in * in_row <= total:
-        return mapping(rows_in, rows_out, True, out_words)
-    if passes > 1 and pass_maps % WORD_ELEMENTS == 0:
-        out_words = ceil_div(pass_maps, WORD_ELEMENTS)
-        out_row = columns_out * out_words
-    elif passes > 1:
-        # Channel blocks that are no whole words cannot leave one by one: only a merged output will do.
-        input_ring = min(rows_in, (total - merged_out) // in_row)
-        return mapping(input_ring, rows_out, True, out_words) if input_ring >= least_in else None
-    for output_ring in (min(rows_out, 2 * span), min(rows_out, span), min(rows_out, 2), 1):
-        input_ring = min(rows_in, (total - output_ring * out_row) // in_row)
-        wanted = min(rows_in, geometry.reach + 1 + span * geometry.unit_rows)
-        if input_ring >= (wanted if output_ring > 1 else least_in):
-            return mapping(input_ring, output_ring, False, out_words)
-    return None
+    everything_fits = rows_out * columns_out * out_words + rows_in * in_row <= total
+    if everything_fits or not _leave_pass_by_pass(conv, pass_maps):
+        return mapping(rows_out, merged=True, pixel_words=out_words)
+    leaving_words = ceil_div(min(pass_maps, conv.maps), WORD_ELEMENTS)
+    # Rows that the units under way may span; twice that, and rows are stored while others fill.
+    span = ceil_div(unit_window(config), columns_out) + 1
+    wanted = min(rows_in, geometry.reach + 1 + span * geometry.unit_rows)
+    for output_ring in (2 * span, span, 2):
+        found = mapping(min(rows_out, output_ring), merged=False, pixel_words=leaving_words)
+        if found.output_ring > 1 and found.input_ring >= wanted:
+            return found
+    return mapping(1, merged=False, pixel_words=leaving_words)
 
 
 def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
@@ -189,14 +197,15 @@ def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
         CompilerError: the configuration cannot hold the layer.
     """
     check_limits(conv, config)
-    geometry = Geometry.of(conv)
-    found = [_rings(conv, config, geometry, channel_groups) for channel_groups, _ in config.splits]
-    usable = [mapping for mapping in found if mapping is not None]
-    if not usable:
-        in_row = conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS)
-        needed = min(len(geometry.rows), geometry.reach + 1) * in_row
+    needed = {channel_groups: least_words(conv, config, channel_groups) for channel_groups, _ in config.splits}
+    least = min(needed.values())
+    if least > config.activation_words:
         raise CompilerError(
-            f"layer {conv.name}: {needed} words of input rows and its output rows do not fit the "
-            f"{config.activation_words} words of the activation memory: raise activation_depth"
+            f"layer {conv.name}: its rows take at least {least} words of activation memory, but activation_banks x "
+            f"activation_depth of this configuration is {config.activation_words}: raise activation_depth"
         )
-    return usable
+    return [
+        _map(conv, config, channel_groups)
+        for channel_groups, words in needed.items()
+        if words <= config.activation_words
+    ]

@@ -83,12 +83,11 @@ def _run_layer(
     stored, outputs = program.stored_input(tensor), program.stored_output(output)
     costs = unit_costs(conv, mapping, stored)
     load = load_cycles(stored, config, program.sparse_input)
-    words = conv.kernel[0] * conv.kernel[1] * conv.channels
     leaving = program.received_channels()
     now = start
     for index in range(mapping.passes):
         blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        now = max(now, weights.load(accepted, words, blocks))
+        now = max(now, weights.load(accepted, conv.map_weights, blocks))
         store = None
         if index == mapping.passes - 1 or not mapping.merged:
             channels = leaving[0] if mapping.merged else leaving[index]

@@ -13,7 +13,7 @@ from compiler.descriptor import describe, pack
 from compiler.errors import CompilerError
 from compiler.mapping import Mapping, ceil_div, mappings
 from compiler.weights import Beats, weight_beats
-from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
+from hw.config import PARAMETER_PLANES, CoreConfig
 
 TYPICAL_DENSITY = 0.5
 """Share of non-zero activations that a mapping is chosen for; no input is known then."""
@@ -61,10 +61,6 @@ class LayerProgram:
         shaped = tensor.reshape(*self.conv.output_size, self.conv.maps)
         return to_stored(shaped, self.conv.output_zero_point, self.config)
 
-    def sent_maps(self, stored: npt.NDArray) -> list[npt.NDArray]:
-        """The feature maps [rows, columns, channels] that go in, one after another, for the stored input."""
-        return [stored] * self.mapping.loads
-
     def received_channels(self) -> list[slice]:
         """The output channels of each feature map that comes out, one after another."""
         if self.mapping.merged:
@@ -93,15 +89,14 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     rows, columns = conv.output_size
     units = rows * columns
-    unit = conv.kernel[0] * conv.kernel[1] * conv.channels * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
+    unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
     computing = mapping.passes * unit * ceil_div(units, mapping.space_groups)
     loading = mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
     blocks = ceil_div(conv.maps, config.lanes)
-    words = conv.kernel[0] * conv.kernel[1] * conv.channels
-    weights = blocks * (words + PARAMETER_PLANES * config.post_beats)
+    weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
-    ends = (mapping.geometry.reach + 1) * conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS) + unit
+    ends = (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends
 
 
@@ -118,21 +113,21 @@ def compile_layer(
     Args:
         channel_groups: take this split instead of the best one.
         sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the
-        shorter
-            one to expect: a layer that ends in a rectifier has many zeros, any other has few.
+            shorter one to expect: a layer that ends in a rectifier has many zeros, any other has few.
 
     Raises:
         CompilerError: the configuration cannot hold the layer, or not with this split.
     """
-    found = mappings(conv, config)
-    if channel_groups is not None:
-        found = [mapping for mapping in found if mapping.channel_groups == channel_groups]
-        if not found:
-            raise CompilerError(
-                f"layer {conv.name}: {channel_groups} channel groups are no divisor of the {config.groups} groups, "
-                "or the rows do not fit then"
-            )
-    mapping = min(found, key=lambda candidate: _estimate(conv, candidate, config))
+    found = {mapping.channel_groups: mapping for mapping in mappings(conv, config)}
+    if channel_groups is not None and channel_groups not in found:
+        raise CompilerError(
+            f"layer {conv.name}: {channel_groups} channel groups do not divide the {config.groups} groups, or its "
+            f"rows do not fit then: give one of {', '.join(map(str, found))}"
+        )
+    candidates = found.values() if channel_groups is None else [found[channel_groups]]
+    mapping = min(candidates, key=lambda candidate: _estimate(conv, candidate, config))
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
-    return LayerProgram(conv, mapping, config, sparse_input, sparse_output)
+    program = LayerProgram(conv, mapping, config, sparse_input, sparse_output)
+    _ = program.descriptor  # packed now, so that a value that does not fit is refused here
+    return program

@@ -45,9 +45,8 @@ def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beat
     parameters = _parameters(conv, maps).reshape(config.post_beats, post_lanes, PARAMETER_PLANES)
     planes = np.zeros((config.post_beats * PARAMETER_PLANES, lanes), np.uint8)
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
-    words = conv.kernel[0] * conv.kernel[1] * conv.channels
-    weights = np.zeros((words, lanes), np.uint8)
-    weights[:, : last - first] = conv.weights[first:last].reshape(last - first, words).T.astype(np.int8).view(np.uint8)
+    weights = np.zeros((conv.map_weights, lanes), np.uint8)
+    weights[:, : last - first] = conv.weights[first:last].view(np.uint8).reshape(last - first, -1).T
     return np.concatenate([planes, weights])
 
 

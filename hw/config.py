@@ -19,6 +19,10 @@ PARAMETER_PLANES = 9
 """Bytes of a map's post-processing parameters: bias (4), multiplier (4), shift (1), least significant first."""
 
 
+LARGEST = {"groups": 64, "lanes": 256}
+"""More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
+
+
 class ConfigurationError(ValueError):
     """A parameter of a core that no hardware can be built for; the message names it and the values allowed."""
 
@@ -34,7 +38,8 @@ class CoreConfig:
     Parameters
     ----------
     groups, lanes
-        The MAC array: `groups` (G) x `lanes` (L) multipliers. A group is NullHop's MAC cluster.
+        The MAC array: `groups` (G, at most 64) x `lanes` (L, at most 256) multipliers. A group is NullHop's MAC
+        cluster.
     activation_bits, weight_bits
         Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit
         more, since a stored activation is the distance from the zero point.
@@ -88,6 +93,8 @@ class CoreConfig:
             least = 0 if field.name in ("post_dsps", "max_left_shift") else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
+            if value > LARGEST.get(field.name, value):
+                raise ConfigurationError(f"{field.name} is {value}: give at most {LARGEST[field.name]}")
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))

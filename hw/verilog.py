@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hw.config import CoreConfig
 from hw.core import Core
@@ -19,90 +20,123 @@ MODULE = "skipstone_core"
 
 WAIVERS = {
     "DECLFILENAME": "one file holds all modules of a core",
-    "UNUSEDSIGNAL": "a field of a struct, or a bit of a wider sum, that this configuration does not read",
-    "UNUSEDPARAM": "yosys keeps parameters of cells that it resolved",
-    "WIDTHTRUNC": "yosys drops the carry of a sum by assigning it to a narrower wire",
-    "WIDTHEXPAND": "yosys extends operands by assigning them to a wider wire",
-    "UNOPTFLAT": "fields of one vector that depend on each other are taken for a loop",
-    "CASEINCOMPLETE": "yosys gives the default before the case",
-    "CASEOVERLAP": "yosys writes priority as overlapping case items",
-    "PINCONNECTEMPTY": "an output that this configuration does not read",
+    "UNUSEDSIGNAL": "yosys names every member of a stream and every field of a struct, used or not",
+    "PROCASSINIT": "yosys gives a register its reset value as its initial value, too",
+    "WIDTHTRUNC": "yosys writes `x == 0` as `! x`, and drops what a shift brings in by assigning it to a narrower wire",
+    "WIDTHEXPAND": "yosys leaves it to Verilog to extend the narrower operand of an operator",
+    "ASCRANGE": "yosys declares a signal without bits, such as the number of the only group, as [-1:0]; none is read",
+    "CASEINCOMPLETE": "yosys assigns the default before the case, not in it",
+    "VARHIDDEN": "yosys gives a memory the name that its module's instance bears one level up",
+    "UNSIGNED": "columns have no ring: the length with which rows wrap around is 0 there",
+    "CMPCONST": "the codec asks whether a place lies past a row of units, which here is as long as the place counts",
 }
 """Verilator lint rules that the Verilog of Amaranth and yosys breaks, and why each does no harm."""
 
 
-def _flow(flow: wiring.Flow, outer: wiring.Flow) -> wiring.Flow:
-    return flow if outer == Out else flow.flip()
-
-
-def _leaves(signature: wiring.Signature, outer: wiring.Flow, path: str) -> Iterator[tuple[str, wiring.Flow, Any]]:
-    for name, member in signature.members.items():
-        here = f"{path}__{name}" if path else name
-        indices = [here]
-        for dimension in member.dimensions:
-            indices = [f"{prefix}__{index}" for prefix in indices for index in range(dimension)]
-        for place in indices:
-            if member.is_port:
-                yield place, _flow(member.flow, outer), member.shape
-            else:
-                yield from _leaves(member.signature, _flow(member.flow, outer), place)
-
-
-def _fields(shape: Any, path: str = "", offset: int = 0) -> Iterator[tuple[str, int, int, bool]]:
-    """The leaves of a layout as (path, offset, width, signed); arrays of plain elements stay together."""
+def _fields(shape: Any, path: str = "", offset: int = 0) -> Iterator[dict[str, Any]]:
+    """The leaves of a layout; arrays of plain elements stay together."""
     if isinstance(shape, data.ArrayLayout):
         element = Shape.cast(shape.elem_shape)
-        yield f"{path}[0..{shape.length - 1}]", offset, element.width * shape.length, element.signed
+        name = f"{path}[0..{shape.length - 1}]"
+        yield {"name": name, "offset": offset, "width": element.width * shape.length, "signed": element.signed}
     elif isinstance(shape, data.Layout):
         for name, field in shape:
             yield from _fields(field.shape, f"{path}.{name}" if path else str(name), offset + field.offset)
-    else:
+    elif path:
         plain = Shape.cast(shape)
-        yield path, offset, plain.width, plain.signed
+        yield {"name": path, "offset": offset, "width": plain.width, "signed": plain.signed}
+
+
+def _members(core: Core) -> Iterator[tuple[str, str, Any]]:
+    """Each port but clock and reset: its name, its direction and its shape."""
+    for path, member, _ in core.signature.flatten(core):
+        yield "__".join(map(str, path)), "input" if member.flow == In else "output", member.shape
 
 
 def ports(core: Core) -> list[dict[str, Any]]:
-    """The ports of a core's Verilog: name, direction, width, and the fields of structured ones."""
+    """The ports of a core's Verilog: name, direction, width, and the fields of structured ones.
+
+    A field has a `name`, its lowest bit's `offset`, a `width`, which is 0 if this configuration needs none, and is
+    `signed` or not.
+    """
     described: list[dict[str, Any]] = [
-        {"name": "clk", "direction": "input", "width": 1, "fields": []},
-        {"name": "rst", "direction": "input", "width": 1, "fields": []},
+        {"name": name, "direction": "input", "width": 1, "fields": []} for name in ("clk", "rst")
     ]
-    for name, flow, shape in _leaves(core.signature, Out, ""):
-        fields = [
-            {"name": path, "offset": offset, "width": width, "signed": is_signed}
-            for path, offset, width, is_signed in _fields(shape)
-            if path
-        ]
-        direction = "input" if flow == In else "output"
-        described.append({"name": name, "direction": direction, "width": Shape.cast(shape).width, "fields": fields})
+    for name, direction, shape in _members(core):
+        width = Shape.cast(shape).width
+        described.append({"name": name, "direction": direction, "width": width, "fields": list(_fields(shape))})
     return described
 
 
-def _port_table(core: Core) -> str:
-    lines = ["| port | direction | bits | fields (least significant first) |", "|---|---|---|---|"]
+def _documentation(component: wiring.Component) -> tuple[str, dict[str, str]]:
+    """A component's docstring: its description, and what it says of each port."""
+    description, _, listed = inspect.cleandoc(component.__doc__ or "").partition("\nPorts\n-----\n")
+    meanings: dict[str, str] = {}
+    name = ""
+    for line in listed.splitlines():
+        if line.startswith(" "):
+            meanings[name] = f"{meanings.get(name, '')} {line.strip()}".strip()
+        else:
+            name = line.strip()
+    return description.strip(), meanings
+
+
+def _port_table(core: Core, meanings: dict[str, str]) -> str:
+    lines = ["| port | direction | bits | meaning |", "|---|---|---|---|"]
     for port in ports(core):
-        fields = "<br>".join(
-            f"`{field['name']}` {field['offset']} +: {field['width']}{' signed' if field['signed'] else ''}"
-            for field in port["fields"]
-        )
-        lines.append(f"| `{port['name']}` | {port['direction']} | {port['width']} | {fields} |")
+        meaning = meanings.get(port["name"].removesuffix("__payload"), "")
+        lines.append(f"| `{port['name']}` | {port['direction']} | {port['width']} | {meaning} |")
     return "\n".join(lines)
 
 
+def _layouts(shape: Any) -> Iterator[type]:
+    """The classes of a layout and of its parts, those that the project defines."""
+    if isinstance(shape, data.StructLayout):
+        if type(shape) is not data.StructLayout:
+            yield type(shape)
+        for _, field in shape:
+            yield from _layouts(field.shape)
+
+
+def _field_table(shape: Any) -> str:
+    lines = ["| bits | field | type |", "|---|---|---|"]
+    for field in _fields(shape):
+        if field["width"]:
+            bits = f"{field['offset'] + field['width'] - 1}:{field['offset']}"
+            lines.append(f"| {bits} | `{field['name']}` | {'signed' if field['signed'] else 'unsigned'} |")
+    return "\n".join(lines)
+
+
+def _field_sections(core: Core) -> str:
+    """For each structured port a section: what its layouts say of themselves, and where its fields lie."""
+    parts: list[str] = []
+    for name, _, shape in _members(core):
+        if isinstance(shape, data.Layout):
+            layouts = dict.fromkeys(_layouts(shape))
+            meanings = [f"- `{layout.__name__}`: {' '.join((layout.__doc__ or '').split())}" for layout in layouts]
+            parts += [f"### `{name}`", *(["\n".join(meanings)] if meanings else []), _field_table(shape)]
+    return "\n\n".join(parts)
+
+
 def _description(core: Core, config: CoreConfig) -> str:
-    documentation = (Core.__doc__ or "").strip().splitlines()
-    text = "\n".join(line[4:] if line.startswith("    ") else line for line in documentation)
+    description, meanings = _documentation(core)
     parameters = "\n".join(f"| `{name}` | {value} |" for name, value in config.as_dict().items())
     return f"""# {MODULE}
 
-{text}
+{description}
 
 One clock, `clk`, rising edge; `rst` is synchronous, active high. A stream `x` has the ports `x__valid`, `x__ready` and
-`x__payload`; a beat passes in every cycle in which both are high.
+`x__payload`; a beat passes in every cycle in which both `x__valid` and `x__ready` are high.
 
 ## Ports
 
-{_port_table(core)}
+{_port_table(core, meanings)}
+
+## Fields
+
+A field that this configuration does not need has no bits and is left out. Of an array, element 0 is the lowest.
+
+{_field_sections(core)}
 
 ## Parameters
 
@@ -115,7 +149,7 @@ The Verilog is generated for these; another core is generated anew.
 
 
 def _waiver_file() -> str:
-    rules = "\n".join(f"// {reason}\nlint_off -rule {rule}" for rule, reason in WAIVERS.items())
+    rules = "\n".join(f'// {reason}\nlint_off -rule {rule} -file "*{MODULE}.v"' for rule, reason in WAIVERS.items())
     return f"`verilator_config\n{rules}\n"
 
 

@@ -82,7 +82,7 @@ def run_layers(
         on_layer: called with the number of layers done, while the simulation runs.
 
     Raises:
-        SimulationFailure: a rule of a stream was broken, the core hangs, or it reports an error.
+        SimulationError: a rule of a stream was broken, the core hangs, or it reports an error.
     """
     predicted = predict_run([(job.program, job.input, job.expected) for job in jobs], config)
     longest = sum(prediction.cycles for prediction in predicted) + sum(len(job.program.weights) for job in jobs)

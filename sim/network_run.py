@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ class NetworkRun:
     config: CoreConfig
     seed: int
     layers: Sequence[LayerRun]
+
+    @property
+    def golden_operators(self) -> dict[str, int]:
+        """Operators that ran in the golden model alone, and how often, in the network's order."""
+        on_array = {run.job.program.conv.name for run in self.layers}
+        # A fused pooling bears another name than its convolution, but writes what comes out.
+        written = {run.job.program.conv.output for run in self.layers}
+        rest = (layer.op for layer in self.network.layers if layer.name not in on_array and layer.output not in written)
+        return dict(Counter(rest))
 
     @property
     def equal(self) -> bool:
@@ -101,13 +111,19 @@ def make_jobs(network: Network, values: npt.NDArray, config: CoreConfig, *, laye
     tensors = golden.run(network, values)
     jobs = []
     for convolution in found.values():
-        tensor = tensors[convolution.input][0]
+        tensor = _value(network, tensors, convolution.input)
         zeros = np.mean(tensor == convolution.input_zero_point)
         # The sender takes the shorter form.
         sparse_input = bool(zeros > break_even_sparsity(config.activation_bits))
         program = compile_layer(convolution, config, sparse_input=sparse_input)
-        jobs.append(LayerJob(program, tensor, tensors[convolution.output][0]))
+        jobs.append(LayerJob(program, tensor, _value(network, tensors, convolution.output)))
     return jobs
+
+
+def _value(network: Network, tensors: Mapping[str, npt.NDArray], name: str) -> npt.NDArray:
+    """The tensor for the only input of the batch; a layer may also read a constant."""
+    constant = network.tensors[name].data
+    return (tensors[name] if constant is None else constant)[0]
 
 
 def run_network(

@@ -103,6 +103,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
         layer = FullyConnected(
             name="fully_connected_0",
             weights=_weights(rng, shape.maps, shape.channels),
+            keep_dims=True,
             requantisation=Requantisation(requantisation.multiplier, requantisation.shift, Rounding.SINGLE),
             **common,
         )

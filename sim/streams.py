@@ -95,9 +95,7 @@ def decode_output(program: LayerProgram, beats: Beats, config: CoreConfig) -> np
         count = channels.stop - channels.start
         wanted = np.arange(index * rows, (index + 1) * rows)
         if len(beats.ends) <= wanted[-1]:
-            raise CodecError(
-                f"layer {conv.name}: {len(beats.ends)} packets came, {rows * program.mapping.stores} are due"
-            )
+            raise CodecError(f"{len(beats.ends)} packets came, {rows * program.mapping.stores} are due")
         stored = from_beats(beats.select(wanted), columns * count, config.activation_bits, sparse=program.sparse_output)
         parts.append(stored.reshape(rows, columns, count))
     return from_stored(np.concatenate(parts, axis=2), conv.output_zero_point, config)

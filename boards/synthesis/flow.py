@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from amaranth.lib import wiring
 
 from boards.synthesis.harness import ScanHarness
 from boards.synthesis.netlist import CELLS, LEFT_MEMORIES, MEMORIES, Demand, Netlist, read_netlist
-from boards.synthesis.report import Report, read_placement
+from boards.synthesis.report import Report, read_clock, read_usage
 from boards.synthesis.targets import Target
 from boards.synthesis.tools import CircuitError, check_faults, first_error, run_tool
 
@@ -139,6 +140,14 @@ def build(
         netlist = synthesise(harness, target, folder)
     netlist.check(target, demand)
     with stages(f"{target.name}: place and route (nextpnr)"):
-        placement = place_and_route(target, folder, frequency)
-    usage, achieved = read_placement(target, placement, netlist)
-    return Report(target, usage, harness.flip_flops, netlist.memories, frequency, achieved)
+        placement = json.loads(place_and_route(target, folder, frequency).read_text())
+    achieved, slowest = read_clock(placement)
+    return Report(
+        target=target,
+        usage=read_usage(target, placement, netlist),
+        harness_flip_flops=harness.flip_flops,
+        memories=netlist.memories,
+        frequency=frequency,
+        achieved=achieved,
+        slowest=slowest,
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from boards.synthesis.netlist import Memory, Netlist
@@ -18,6 +17,23 @@ class Usage:
     name: str
     used: int
     available: int
+
+
+@dataclass(frozen=True)
+class SlowestPath:
+    """The slowest way from a register to a register: its ends, its delays in ns, and the cells it passes."""
+
+    start: str
+    end: str
+    logic: float
+    routing: float
+    cells: int
+
+    def __str__(self) -> str:
+        return (
+            f"from {self.start} to {self.end}: {self.logic:.1f} ns of logic in {self.cells} cells, "
+            f"{self.routing:.1f} ns of routing"
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,8 @@ class Report:
         The memories of the description.
     frequency, achieved
         The clock asked for and the clock reached, in MHz.
+    slowest
+        The path that limits the clock; None if no register feeds another.
     """
 
     target: Target
@@ -44,6 +62,7 @@ class Report:
     memories: tuple[Memory, ...]
     frequency: float
     achieved: float
+    slowest: SlowestPath | None
 
     @property
     def fast_enough(self) -> bool:
@@ -60,18 +79,14 @@ class Report:
             "frequency_mhz": self.frequency,
             "achieved_mhz": round(self.achieved, 2),
             "fast_enough": self.fast_enough,
+            "slowest_path": asdict(self.slowest) if self.slowest else None,
         }
 
 
-def read_placement(target: Target, report: Path, netlist: Netlist) -> tuple[tuple[Usage, ...], float]:
-    """What is used of the target's resources, and the clock reached in MHz, from nextpnr's report.
-
-    Of several clocks the slowest counts. One without a path from register to register is not in the report,
-    and a report without any gives 0 MHz.
-    """
-    contents = json.loads(report.read_text())
-    sites = contents["utilization"]
-    usage = tuple(
+def read_usage(target: Target, report: Mapping[str, Any], netlist: Netlist) -> tuple[Usage, ...]:
+    """What is used of the target's resources, from nextpnr's report."""
+    sites = report["utilization"]
+    return tuple(
         Usage(
             resource.name,
             netlist.count(*resource.cells) if resource.cells else sites[resource.bel]["used"],
@@ -79,4 +94,29 @@ def read_placement(target: Target, report: Path, netlist: Netlist) -> tuple[tupl
         )
         for resource in target.resources
     )
-    return usage, min((clock["achieved"] for clock in contents["fmax"].values()), default=0.0)
+
+
+def read_clock(report: Mapping[str, Any]) -> tuple[float, SlowestPath | None]:
+    """The clock reached in MHz, and the path that limits it, from nextpnr's report.
+
+    Of several clocks the slowest counts. One without a path from register to register is not in the report, and
+    a report without any gives 0 MHz.
+    """
+    clocks = report["fmax"]
+    if not clocks:
+        return 0.0, None
+    name = min(clocks, key=lambda clock: clocks[clock]["achieved"])
+    ways = (way for way in report["critical_paths"] if way["from"].split()[-1] == way["to"].split()[-1] == name)
+    slowest = max((_slowest(way["path"]) for way in ways), key=lambda way: way.logic + way.routing, default=None)
+    return clocks[name]["achieved"], slowest
+
+
+def _slowest(steps: Sequence[Mapping[str, Any]]) -> SlowestPath:
+    routing = sum(step["delay"] for step in steps if step["type"] == "routing")
+    return SlowestPath(
+        start=steps[0]["from"]["cell"],
+        end=steps[-1]["to"]["cell"],
+        logic=round(sum(step["delay"] for step in steps) - routing, 2),
+        routing=round(routing, 2),
+        cells=sum(step["type"] == "logic" for step in steps),
+    )

@@ -54,6 +54,8 @@ def test_a_sound_component_is_placed_routed_and_reported(tmp_path, target, lanes
     assert report.frequency == target.frequency
     assert report.fast_enough
     assert target.frequency < report.achieved < 1000
+    assert report.slowest is not None
+    assert report.slowest.logic + report.slowest.routing == pytest.approx(1000 / report.achieved, abs=0.1)
     assert [name.partition(":")[0] for name in seen] == [target.name] * 2
     written = json.loads(json.dumps(report.as_dict()))
     assert written["resources"]["DSP"] == {"used": lanes, "available": used["DSP"].available}

@@ -7,7 +7,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 import cli.synth
-from boards.synthesis.report import Report, Usage
+from boards.synthesis.report import Report, SlowestPath, Usage
 from boards.synthesis.targets import TARGETS
 from boards.synthesis.tools import CircuitError
 
@@ -29,7 +29,8 @@ def synth(monkeypatch):
             with stages(f"{target.name}: nothing"):
                 pass
             usage = (Usage("LUT", 500, 2000), Usage("single-port RAM", 0, 0))
-            return Report(target, usage, 33, (), frequency or target.frequency, achieved)
+            path = SlowestPath("a", "b", logic=4, routing=8.5, cells=3)
+            return Report(target, usage, 33, (), frequency or target.frequency, achieved, path)
 
         monkeypatch.setattr(cli.synth, "build", build)
         app = Typer()
@@ -46,6 +47,7 @@ def test_every_target_is_built_with_its_own_configuration(synth):
     assert "25" in result.stdout, "the share of the LUTs used"
     assert "80.0 MHz" in result.stdout
     assert "33 are the harness's" in result.stdout
+    assert "from a to b: 4.0 ns of logic in 3 cells, 8.5 ns of routing" in result.stdout
 
 
 def test_the_array_and_the_clock_can_be_chosen(synth):

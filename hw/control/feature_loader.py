@@ -19,7 +19,8 @@ class FeatureLoader(wiring.Component):
     A row is asked for once its place in the ring is free, that is, once no unit under way or to come needs the row
     that is there. One word a cycle.
 
-    Ports: static `input`, `window`; `start` (pulse), `busy`; `rows_finished` (output rows finished in this pass);
+    Ports: static `input`, `window`; `start` (pulse), `busy` (rows of the map are still to come; without meaning before
+    the first `start`); `rows_finished` (output rows finished in this pass);
     `segments` Out and `words` In, to and from the decoder; `writes` Out to the activation memory; `rows_loaded`.
     """
 

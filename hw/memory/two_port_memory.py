@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 class TwoPortMemory(wiring.Component):
     """`depth` words, all zero at first.
 
-    Read data follow one cycle after `read.enable` and stay until the next enabled read. A word must not be read in the cycle in which it is written. The users see to that, so synthesis may take whatever
-    the RAM of the target gives then (`boards.synthesis` says so to yosys); described is the old data.
+    Read data follow one cycle after `read.enable` and stay until the next enabled read. A word must not be read in the
+    cycle in which it is written. The users see to that, so synthesis may take whatever the RAM of the target gives
+    then (`boards.synthesis` says so to yosys); described is the old data.
 
     Parameters
     ----------

@@ -71,6 +71,11 @@ def counts_of_ones(m: Module, bits: Sequence[Value]) -> list[Value]:
     return [_count_block(m, block) for block in _blocks(bits)]
 
 
+def counts_of_ones(m: Module, bits: Sequence[Value]) -> list[Value]:
+    """Numbers that add up to how many bits are set."""
+    return [_count_block(m, block) for block in _blocks(bits)]
+
+
 def count_ones(m: Module, bits: Sequence[Value]) -> Value:
     """How many bits are set."""
     return add(m, *counts_of_ones(m, bits))[: len(bits).bit_length()]

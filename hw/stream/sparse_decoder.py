@@ -91,7 +91,7 @@ class SparseDecoder(wiring.Component):
             packed.word_last.eq(piece.word_last),
             packed.last.eq(piece.last),
             window.take.eq(step),
-            window.taken.eq(count),
+            window.taken.eq(packed.nonzero),
             window.skip_map.eq(piece.skip_map),
             window.fetch_map.eq(piece.fetch_map),
             window.group_values.eq(count),

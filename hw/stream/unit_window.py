@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.stream.bits import add, count_ones, select_run
+from hw.stream.bits import add, count_ones, counts_of_ones, select_run
 from hw.stream.layouts import FeatureBeat, map_units, row_units, unit_array
 from hw.stream.register import SkidBuffer
 
@@ -91,8 +91,8 @@ class UnitWindow(wiring.Component):
         last column.
     filled : Out(1)
         All units that a take may need are there, or the rest of the packet is.
-    take : In(1), taken : In
-        Move on by `taken` units, at most `codec_elements`. Only while `filled`.
+    take : In(1), taken : In(codec_elements)
+        Move on by one unit for each bit set. Only while `filled`.
     skip_map : In(1)
         The packet's first units are a map; `columns` are behind it, and a take moves on from there.
     fetch_map : In(1)
@@ -100,7 +100,7 @@ class UnitWindow(wiring.Component):
     close : In(1)
         With `take`: the packet ends with these units. What is left in its last beat is dropped.
     group_values : In
-        With `fetch_map`: the same as `taken`. They are two so that it can be known earlier.
+        With `fetch_map`: how many bits of `taken` are set. A separate port, because it may be known earlier.
     map : Out(16), map_values : Out, map_valid : Out(1)
         The map that is fetched, or the first units of a new packet, and how many bits of it are set.
     error : Out(1)
@@ -128,7 +128,7 @@ class UnitWindow(wiring.Component):
                 "offset": Out(self._column_bits),
                 "filled": Out(1),
                 "take": In(1),
-                "taken": In(range(config.codec_elements + 1)),
+                "taken": In(config.codec_elements),
                 "skip_map": In(1),
                 "fetch_map": In(1),
                 "group_values": In(range(config.codec_elements + 1)),
@@ -189,10 +189,12 @@ class UnitWindow(wiring.Component):
         last = current.payload.last
         start, after = Signal(self._place), Signal(self._place)
         closing, overrun, ends, moves = Signal(), Signal(), Signal(), Signal()
-        taken_to = add(m, start, Mux(self.fetch_map, self.group_values, self.taken))
+        behind_group = add(m, start, self.group_values)
+        behind_slice = add(m, start, *counts_of_ones(m, list(self.taken)))
+        taken_to = Mux(self.fetch_map, behind_group, behind_slice)
         m.d.comb += [
             # All but the values, which are known last.
-            start.eq(first + Mux(self.fetch_map, self._map_units, 0)),
+            start.eq(add(m, first, Mux(self.fetch_map, Const(self._map_units), 0))),
             after.eq(Mux(self.take, taken_to, position)),
             overrun.eq(position[bits:].any() & ~last),
             ends.eq(Mux(self.take, self.close, closing)),

@@ -117,6 +117,10 @@ def build(
     if f"\nmodule {name}(" not in text:
         raise ValueError(f"module name '{name}' is a Verilog keyword or no identifier: give another")
     ports = None if internals else _ports(text, name)
+    if simulator == "icarus":
+        # Icarus 11 does not run `always @*` at the start: what depends only on registers that keep their initial value
+        # would stay unknown.
+        text = text.replace("always @*", "always_comb")
     return compile_verilog(
         {f"{name}.v": text, **{path.name: path.read_text() for path in verilog_sources}},
         name=name,

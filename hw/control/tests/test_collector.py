@@ -36,7 +36,7 @@ class Pass:
         }
         self._units = units
         tags = {head: [self._tag(rng) for _ in range(units)] for head in self.heads}
-        self.results = [
+        self.results: list[list[dict[str, Any]]] = [
             [{"accumulators": self._accumulators(rng), "tag": tag} for tag in tags[group - group % channel_groups]]
             for group in range(config.groups)
         ]

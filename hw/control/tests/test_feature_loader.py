@@ -17,7 +17,7 @@ Word = list[int]
 class Bench:
     """A loader with a decoder before it, a memory behind it, and an array that uses the rows.
 
-    The array looks at the rows under an output row when it finishes it: they must still be there, all of them.
+    The array looks at the rows under an output row when it finishes it: all must still be there.
 
     Parameters
     ----------

@@ -107,7 +107,8 @@ class Bench:
         for column in range(columns):
             address = self.case.result_address((row, column))
             for word, count in enumerate(counts):
-                data = [self._rng.randrange(256) if self._rng.random() < 0.5 else 0 for _ in range(WORD_ELEMENTS)]
+                density = self._rng.choice([0, 0.5, 1])
+                data = [self._rng.randrange(256) if self._rng.random() < density else 0 for _ in range(WORD_ELEMENTS)]
                 self._memory[address + word] = data
                 last = column == columns - 1 and word == len(counts) - 1
                 self.expected.append({"data": data, "count": count, "last": int(last), "sparse": 1})
@@ -138,7 +139,7 @@ def test_a_word_a_cycle():
     case = make_case(LayerShape((6, 5), 1, 40), merged=True)
     bench = Bench(case, "none", 1)
     bench.run([True])
-    # Before the first word: the first row is finished, one register, the memory, the reader's queue. After the last:
-    # its packet leaves.
+    # Before the first word: the first row is finished, one register, the memory, the reader's queue.
+    # After the last: its packet leaves.
     latency = 1 + 1 + read_latency(SMALL) + 1
     assert bench.cycles_of_pass == [latency + 6 * 5 * 3 + 1]

@@ -46,12 +46,10 @@ class Layer:
 
 def random_layer(config: CoreConfig, rng: random.Random) -> Layer:
     channel_groups = rng.choice([c for c, _ in config.splits])
-    passes = rng.choice([1, 1, 2, 4])
     return Layer(
         channel_groups,
         words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]),
-        passes=passes,
-        # Only a single pass may have fewer blocks than groups that could hold them.
+        passes=rng.choice([1, 1, 2, 4]),
         blocks=channel_groups,
         final_blocks=rng.randint(1, channel_groups),
     )

@@ -21,9 +21,10 @@ class PixelAllocator(wiring.Component):
     controller that meets many takes the next unit sooner. A row starts once the rows that it needs are loaded and its
     place in the output ring is free. At most one unit a cycle; one idle cycle a row.
 
+    A unit is offered only in a cycle in which its controller is ready: the one stream whose `valid` depends on `ready`.
+
     Ports: static `input`, `window`, `output`, `split`; `start` (pulse), `busy`; `rows_loaded`, `rows_stored`;
-    `can_issue`,
-    `sequence`, `issue` to the retirement; `units`: one stream a controller. Of the controllers only each
+    `can_issue`, `sequence`, `issue` to the retirement; `units`: one stream a controller. Of the controllers only each
     channel_groups-th one is used, that is, the first of every set of groups that share their pixels.
     """
 

@@ -21,7 +21,7 @@ class Controller(wiring.Component):
 
     Cycles of a unit in the steady state: the larger of its operations (non-zero activations under its window, plus
     one for each result whose last word is all zero) and of its steps (words under its window, plus one for each tap
-    in the padding).
+    in the padding; a whole row of taps above or below the map counts as one).
 
     Ports: `units` In stream, `operations` Out stream; `request`, `response` to the activation memory; static `input`,
     `window`, `weights_base`.

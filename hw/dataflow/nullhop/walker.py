@@ -17,9 +17,10 @@ from hw.memory.word_reader import WordRequest
 class WindowWalker(wiring.Component):
     """Turns units into steps.
 
-    For each output of the pooling window, for each kernel row and column: each word of the pixel there. Padding costs no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only
-    where the last tap of an output is padding does a step without a read close the result. One step a cycle; the next
-    unit is taken in the cycle in which the last step of the one before leaves.
+    For each output of the pooling window, for each kernel row and column: each word of the pixel there. Padding costs
+    no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only where the last
+    tap of an output is padding does a step without a read close the result. One step a cycle; the next unit is taken
+    in the cycle in which the last step of the one before leaves.
 
     Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`,
     `window`, `weights_base`.

@@ -15,7 +15,7 @@ class Features:
     Attributes
     ----------
     words
-        The activation memory with the map in its ring, which must hold all rows. What is not of the map is noise.
+        The activation memory with the map in its ring, which must hold all rows. All the rest is noise.
     """
 
     def __init__(self, case: LayerCase, density: float, rng: random.Random) -> None:

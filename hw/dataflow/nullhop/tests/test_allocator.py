@@ -16,7 +16,8 @@ class Surroundings:
     """A process: all that an allocator waits for, given at random, and a check of all that it does.
 
     The cycle of each unit follows from the contract: a row is looked at from the cycle after it became the
-    current one, and then a unit leaves in each cycle in which a controller is free and the retirement has room.
+    current one, and then a unit leaves in each cycle in which a controller is free and the retirement has
+    room.
 
     Parameters
     ----------

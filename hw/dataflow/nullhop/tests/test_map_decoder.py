@@ -39,7 +39,8 @@ def operations_of(words: list[dict[str, Any]], config: CoreConfig, threshold: in
     first = 1
     for item in words:
         meta = item["meta"]
-        places = [i for i, element in enumerate(item["data"]) if element] or [None]
+        occupied = [i for i, element in enumerate(item["data"]) if element]
+        places: list[int | None] = [*occupied] or [None]
         for place in places:
             null = place is None
             last = int(meta["last"] and place == places[-1])

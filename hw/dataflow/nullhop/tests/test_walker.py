@@ -81,7 +81,7 @@ def walk(case: LayerCase, base: int, source: str, sink: str, seed: int) -> tuple
 @pytest.mark.parametrize("shape", EDGES.values(), ids=EDGES)
 def test_edges(shape, stalls):
     case = make_case(shape, input_ring=1)
-    cycles, steps, expected = walk(case, 1000, *stalls, seed=1)
+    cycles, steps, expected = walk(case, 1000, stalls[0], stalls[1], seed=1)
     assert steps == expected
     if stalls == ("none", "none"):
         # One cycle to take the first unit; each other is taken with the last step of the one before.

@@ -24,11 +24,11 @@ class MacGroup(wiring.Component):
                                                             ^                  |
                                                             +-- accumulators <-+
 
-    One operation is accepted every cycle, whatever its accumulator indices. A result is valid `latency`
+    One operation is accepted every cycle, whatever its accumulator indices, as long as windows have two or more. A result is valid `latency`
     cycles after the operation that ended it was accepted. It waits in the result register while the next
-    window accumulates; the group stands still only while another result is finished before that one is taken
-    (it goes on in the cycle in which it is taken). `operands.ready` depends on `results.ready` in the same
-    cycle and never on `operands.valid`. Nothing is lost or repeated.
+    window accumulates; the group stands still only while another result is finished and that register is not
+    yet empty. No combinational path leads from `results` to `operands`, and `operands.ready` does not depend on
+    `operands.valid`. Nothing is lost or repeated.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class MacGroup(wiring.Component):
         )
         m.d.comb += [
             finish.eq(adding & last),
-            advance.eq(~(finish & self.results.valid) | self.results.ready),
+            advance.eq(~(finish & self.results.valid)),
             self.operands.ready.eq(advance),
             self.results.payload.eq(result),
         ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Signal
+from amaranth import Array, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -106,14 +106,16 @@ class ActivationMemory(wiring.Component):
         return arbiter.grant
 
     def _connect_write(self, m: Module, port: Any, bank: int, bank_bits: int) -> None:
-        # The last assignment wins: writes[0] goes first where both want this bank.
-        for write in reversed(list(self.writes)):
-            with m.If(write.valid & (write.payload.address[:bank_bits] == bank)):
-                m.d.comb += [
-                    port.address.eq(write.payload.address[bank_bits:]),
-                    port.data.eq(write.payload.data),
-                    port.enable.eq(write.payload.enable),
-                ]
+        first, second = self.writes
+        wanted = [write.valid & (write.payload.address[:bank_bits] == bank) for write in self.writes]
+        m.d.comb += [
+            port.address.eq(Mux(wanted[0], first.payload.address[bank_bits:], second.payload.address[bank_bits:])),
+            port.data.eq(Mux(wanted[0], Value.cast(first.payload.data), Value.cast(second.payload.data))),
+        ]
+        with m.If(wanted[0]):
+            m.d.comb += port.enable.eq(first.payload.enable)
+        with m.Elif(wanted[1]):
+            m.d.comb += port.enable.eq(second.payload.enable)
 
     def _connect_write_ready(self, m: Module, index: int, bank_bits: int) -> None:
         if index == 0:

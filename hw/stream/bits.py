@@ -17,13 +17,12 @@ BLOCK = 4
 
 
 def add(m: Module, *terms: Value) -> Value:
-    """The sum of unsigned numbers: three become two without a carry, until two are left."""
-    terms = tuple(Value.cast(term) for term in terms)
+    """The sum of unsigned numbers, as a balanced tree in gates."""
+    if len(terms) == 1:
+        return terms[0]
     if len(terms) > 2:
         middle = (len(terms) + 1) // 2
         return add(m, add(m, *terms[:middle]), add(m, *terms[middle:]))
-    if len(terms) == 1:
-        return terms[0]
     width = max(len(term) for term in terms)
     a, b = (_extended(term, width) for term in terms)
     result = Signal(width + 1, name="sum")
@@ -64,11 +63,6 @@ def _count_block(m: Module, bits: Sequence[Value]) -> Signal:
 
 def _blocks(bits: Sequence[Value]) -> list[Sequence[Value]]:
     return [bits[start : start + BLOCK] for start in range(0, len(bits), BLOCK)]
-
-
-def counts_of_ones(m: Module, bits: Sequence[Value]) -> list[Value]:
-    """Numbers that add up to how many bits are set."""
-    return [_count_block(m, block) for block in _blocks(bits)]
 
 
 def counts_of_ones(m: Module, bits: Sequence[Value]) -> list[Value]:

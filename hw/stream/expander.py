@@ -113,8 +113,16 @@ class Expander(wiring.Component):
                 word.word_last.eq(placed.word_last),
                 word.last.eq(placed.last),
             ]
-            for place, value in enumerate(self._values(routes, placed.columns)):
-                m.d.sync += word.data[place].eq(Mux(placed.nonzero[place], value, 0))
+        values = self._values(routes, placed.columns)
+        if self.config.codec_elements == 1:
+            # There is one value for all places: it is kept once, beside the place that it goes to.
+            value, nonzero = registered(values[0]), registered(placed.nonzero)
+            for place in range(WORD_ELEMENTS):
+                m.d.comb += word.data[place].eq(Mux(nonzero[place], value, 0))
+        else:
+            with m.If(advance):
+                for place, value in enumerate(values):
+                    m.d.sync += word.data[place].eq(Mux(placed.nonzero[place], value, 0))
         return m
 
     def _place(self, m: Module, packed: data.View) -> tuple[data.View, list[Value]]:

@@ -13,7 +13,7 @@ from hw.dataflow.nullhop.map_decoder import MapDecoder
 from hw.dataflow.nullhop.walker import WindowWalker
 from hw.memory.activation import activation_word
 from hw.memory.word_reader import WordReader, WordRequest
-from hw.stream.register import SkidBuffer, StreamRegister
+from hw.stream.register import SkidBuffer
 
 
 class Controller(wiring.Component):
@@ -44,7 +44,8 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.walker = walker = WindowWalker(self.config)
-        m.submodules.step_register = step_register = StreamRegister(WordRequest(self.config, WordContext(self.config)))
+        # Cuts the path from the memory's arbiters to the walker's counters.
+        m.submodules.step_skid = step_skid = SkidBuffer(WordRequest(self.config, WordContext(self.config)))
         m.submodules.reader = reader = WordReader(self.config, WordContext(self.config))
         m.submodules.decoder = decoder = MapDecoder(self.config)
         # Cuts the path on which back-pressure runs from the result collector to every controller.
@@ -56,8 +57,8 @@ class Controller(wiring.Component):
             decoder.threshold.eq(self.input.threshold),
         ]
         connect(m, producer=flipped(self.units), consumer=walker.units)
-        connect(m, producer=walker.steps, consumer=step_register.i)
-        connect(m, producer=step_register.o, consumer=reader.requests)
+        connect(m, producer=walker.steps, consumer=step_skid.i)
+        connect(m, producer=step_skid.o, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.request))
         connect(m, producer=flipped(self.response), consumer=reader.response)
         connect(m, producer=reader.words, consumer=decoder.words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Signal
+from amaranth import Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +19,7 @@ class MapDecoder(wiring.Component):
 
     Zero activations cost nothing. A word without any (which comes only where it closes a result) costs one cycle,
     with a
-    `null` operation. Cycles of a word: max(1, non-zero activations), and no gap between words. Latency: 1 cycle.
+    `null` operation. Cycles of a word: max(1, non-zero activations), and no gap between words. Latency: 0 cycles.
 
     The stored byte s is read as the signed distance from the zero point: s - 2**b where s > `threshold`, else s.
 
@@ -38,28 +38,27 @@ class MapDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word = Signal(Word(self.config, WordContext(self.config)))
-        valid, first = Signal(), Signal(init=1)
-        operation = self.operations.payload
-        chosen = lowest_one(word.map)
+        word, operation = self.words.payload, self.operations.payload
+        # The word stays where it waits; only which of its activations have been issued is kept here.
+        issued = Signal(WORD_ELEMENTS)
+        first = Signal(init=1)
+        left = word.map & ~issued
+        chosen = lowest_one(left)
         stored = one_hot_mux(chosen, list(word.data))
-        rest = word.map & ~chosen
         word_done = Signal()
         m.d.comb += [
-            self.operations.valid.eq(valid),
+            self.operations.valid.eq(self.words.valid),
             operation.activation.eq(Cat(stored, stored > self.threshold)),
             operation.weights.eq(word.meta.weights + self._index(chosen)),
             operation.null.eq(~word.map.any()),
             operation.first.eq(first),
             operation.last.eq(word.meta.last & word_done),
             operation.tag.eq(word.meta.tag),
-            word_done.eq(~rest.any()),
-            self.words.ready.eq(~valid | (self.operations.ready & word_done)),
+            word_done.eq(left == chosen),
+            self.words.ready.eq(self.operations.ready & word_done),
         ]
         with m.If(self.operations.valid & self.operations.ready):
-            m.d.sync += [first.eq(operation.last), word.map.eq(rest)]
-        with m.If(self.words.ready):
-            m.d.sync += [valid.eq(self.words.valid), word.eq(self.words.payload)]
+            m.d.sync += [first.eq(operation.last), issued.eq(Mux(word_done, 0, issued | chosen))]
         return m
 
     @staticmethod

@@ -19,8 +19,8 @@ class WindowWalker(wiring.Component):
 
     For each output of the pooling window, for each kernel row and column: each word of the pixel there. Padding costs
     no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only where the last
-    tap of an output is padding does a step without a read close the result. One step a cycle; the next unit is taken
-    in the cycle in which the last step of the one before leaves.
+    tap of an output is padding does a step without a read close the result. One step a cycle, and one cycle between
+    units: `units.ready` does not wait for the end of a long path through the counters.
 
     Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`,
     `window`, `weights_base`.
@@ -58,7 +58,7 @@ class WindowWalker(wiring.Component):
             unit_done.eq(pixel_done & rows.last_pool & columns.last_pool),
             self.steps.valid.eq(active & (read | pixel_done)),
             advance.eq(active & (~(read | pixel_done) | self.steps.ready)),
-            self.units.ready.eq(~active | (advance & unit_done)),
+            self.units.ready.eq(~active),
             step.address.eq(rows.here_words + columns.here_words + word),
             step.read.eq(read),
             step.keep.eq(pixel_done),
@@ -72,6 +72,8 @@ class WindowWalker(wiring.Component):
             m.d.sync += word.eq(Mux(tap_done, 0, word + 1))
         sequence, address = Signal.like(context.tag.sequence), Signal.like(context.tag.address)
         m.d.comb += [context.tag.sequence.eq(sequence), context.tag.address.eq(address)]
+        with m.If(advance & unit_done):
+            m.d.sync += active.eq(0)
         with m.If(self.units.ready):
             tag = self.units.payload.tag
             m.d.sync += [active.eq(self.units.valid), sequence.eq(tag.sequence), address.eq(tag.address)]

@@ -65,7 +65,7 @@ def test_latency(accumulators):
 
 
 @pytest.mark.parametrize("accumulators", [1, 4])
-@pytest.mark.parametrize("window", [1, 2, 7])
+@pytest.mark.parametrize("window", [2, 3, 7])
 def test_an_operation_is_accepted_every_cycle(accumulators, window):
     config = SMALL.with_changes(accumulators=accumulators)
     group = MacGroup(config, TAG_BITS)
@@ -77,6 +77,15 @@ def test_an_operation_is_accepted_every_cycle(accumulators, window):
     cycles = simulate(group, stream_source(group.operands, operations), results)
     assert [beat["accumulators"][0] for beat in results.beats] == [window] * 20
     assert cycles == count + group.latency
+
+
+def test_windows_of_one_operation_give_a_result_every_second_cycle():
+    group = MacGroup(SMALL, TAG_BITS)
+    operations = [constant_operation(SMALL, first=True, last=True) for _ in range(20)]
+    results = StreamSink(group.results, count=20, drain_cycles=0)
+    cycles = simulate(group, stream_source(group.operands, operations), results)
+    assert [beat["accumulators"][0] for beat in results.beats] == [1] * 20
+    assert cycles == 2 * 20 - 1 + group.latency
 
 
 def test_a_waiting_result_stops_the_group_only_when_the_next_is_finished():

@@ -25,7 +25,7 @@ def test_decoder(sizes):
     word = dut.words.payload.shape()
     model = build_bench(dut, name=name_of("sparse_decoder", sizes))
     for seed, stalls in enumerate(["none", "random", "bursty", "slow"]):
-        packets = random_packets(config.activation_bits, seed, count=400, max_elements=600)
+        packets = random_packets(config.activation_bits, seed, count=150, max_elements=600)
         expected = expected_words(packets, config.codec_elements)
         result = run_bench(
             model,
@@ -50,7 +50,7 @@ def test_encoder(sizes):
     config = core(*sizes)
     model = build_bench(SparseEncoder(config), name=name_of("sparse_encoder", sizes))
     for seed, stalls in enumerate(["none", "random", "bursty", "slow"]):
-        packets = random_packets(config.activation_bits, seed, count=400, max_elements=600)
+        packets = random_packets(config.activation_bits, seed, count=150, max_elements=600)
         expected = [pack(FeatureBeat(config), beat) for packet in packets for beat in packet.wire(config.stream_units)]
         words = [pack(PlainWord(config), word) for packet in packets for word in packet.words()]
         result = run_bench(model, {"words": words}, expect={"beats": len(expected)}, stalls=stalls, seed=seed)

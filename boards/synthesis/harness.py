@@ -1,5 +1,6 @@
 """A harness that gives any component four pins, to measure it on a part with fewer pins than ports."""
 
+from itertools import combinations, islice
 from typing import Any
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
@@ -15,11 +16,13 @@ class ScanHarness(wiring.Component):
 
     ::
 
-        scan_in -> shift register over all inputs -> component -> tree of registered XORs -> scan_out
+        scan_in -> shift register -> XORs of pairs -> component -> tree of registered XORs -> scan_out
 
-    Every input can take any value and every output reaches a pin, so synthesis can remove nothing of the
-    component. All ports of the component lead to registers, an output through one look-up table, so the clock
-    is that of the component's own paths. The reset passes through a register, as a board's reset does.
+    Each input bit is the XOR of another pair of bits of a short shift register: no two are equal, none is
+    constant, and the XOR fits the look-up table in front of the component's own register, so that the harness
+    takes little of the part. Every output reaches a pin. So synthesis can remove nothing of the component. All
+    ports of the component lead to registers through one look-up table, so the clock is that of the component's
+    own paths. The reset passes through a register, as a board's reset does.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ class ScanHarness(wiring.Component):
     clk, rst
         The clock of everything, and the reset of the component.
     scan_in
-        The first input bit; the bits of the inputs follow in the order of the component's signature.
+        The first bit of the shift register; `pairs` tells which bits make each input.
     scan_out
         The parity of all output bits, `latency` cycles after they were valid.
     """
@@ -52,6 +55,19 @@ class ScanHarness(wiring.Component):
             self._levels.append(-(-self._levels[-1] // FAN_IN))
 
     @property
+    def _chain(self) -> int:
+        """Bits of the shift register: the least that have as many pairs as there are input bits."""
+        bits = 2
+        while bits * (bits - 1) // 2 < sum(map(len, self._inputs)):
+            bits += 1
+        return bits
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """For each input bit, in the order of the component's signature, the two bits that it is made of."""
+        return list(islice(combinations(range(self._chain), 2), sum(map(len, self._inputs))))
+
+    @property
     def latency(self) -> int:
         """Cycles from an output to its parity at `scan_out`."""
         return len(self._levels)
@@ -59,7 +75,7 @@ class ScanHarness(wiring.Component):
     @property
     def flip_flops(self) -> int:
         """Flip-flops of the harness itself."""
-        return sum(map(len, self._inputs)) + sum(self._levels) + 1
+        return self._chain + sum(self._levels) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -69,11 +85,9 @@ class ScanHarness(wiring.Component):
         m.d.comb += [ClockSignal("pins").eq(self.clk), ClockSignal("sync").eq(self.clk)]
         m.d.pins += ResetSignal("sync").eq(self.rst)
 
-        inputs = Cat(self._inputs)
-        # Kept out of the input registers of the component's hard multipliers.
-        chain = Signal(len(inputs), reset_less=True, attrs={"keep": 1})
+        chain = Signal(self._chain, reset_less=True, attrs={"keep": 1})
         m.d.pins += chain.eq(Cat(self.scan_in, chain))
-        m.d.comb += inputs.eq(chain)
+        m.d.comb += Cat(self._inputs).eq(Cat(chain[first] ^ chain[second] for first, second in self.pairs))
 
         # The first level is XORs, not plain registers: a RAM or multiplier would absorb those.
         bits: Value = Cat(self._outputs)

@@ -44,7 +44,7 @@ def test_the_parity_of_all_outputs_arrives_after_the_latency(width):
     assert seen[harness.latency :] == expected[: -harness.latency], f"seed {seed}"
 
 
-def test_the_inputs_follow_each_other_in_the_chain():
+def test_each_input_is_made_of_a_pair_of_its_own():
     component = Mixer(5)
     harness = ScanHarness(component)
     bits = random.Random(7).choices((0, 1), k=50)
@@ -54,7 +54,8 @@ def test_the_inputs_follow_each_other_in_the_chain():
             ctx.set(harness.scan_in, bit)
             await ctx.tick("pins")
             chain = ctx.get(component.a) | (ctx.get(component.b) & 7) << 5
-            wanted = sum(bits[now - place] << place for place in range(8) if now >= place)
+            shifted = [bits[now - place] if now >= place else 0 for place in range(5)]
+            wanted = sum((shifted[a] ^ shifted[b]) << place for place, (a, b) in enumerate(harness.pairs))
             assert chain == wanted, f"cycle {now}"
 
     simulate(harness, bench)
@@ -77,8 +78,8 @@ def test_the_reset_reaches_the_component_after_a_register():
 
 
 def test_its_own_flip_flops_are_counted():
-    # 4 + 3 inputs; 11 outputs gathered in 3 registers, those in 1; and the reset's.
-    assert ScanHarness(Mixer(4)).flip_flops == 7 + 3 + 1 + 1
+    # Five bits have the pairs for 4 + 3 inputs; 11 outputs gathered in 3 registers, those in 1; and the reset's.
+    assert ScanHarness(Mixer(4)).flip_flops == 5 + 3 + 1 + 1
 
 
 def simulate(harness: ScanHarness, bench) -> None:

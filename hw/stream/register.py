@@ -7,7 +7,7 @@ from typing import Any
 from amaranth import Signal
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 
 class StreamRegister(wiring.Component):
@@ -43,4 +43,16 @@ class SkidBuffer(wiring.Component):
                 m.d.sync += self.o.payload.eq(self.i.payload)
         with m.Elif(self.i.valid & ~full):
             m.d.sync += [spare.eq(self.i.payload), full.eq(1)]
+        return m
+
+
+class Wire(wiring.Component):
+    """A stream passed on as it is; stands where a larger core needs a register."""
+
+    def __init__(self, shape: Any) -> None:
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        connect(m, producer=flipped(self.i), consumer=flipped(self.o))
         return m

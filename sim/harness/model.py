@@ -118,9 +118,7 @@ def build(
         raise ValueError(f"module name '{name}' is a Verilog keyword or no identifier: give another")
     ports = None if internals else _ports(text, name)
     if simulator == "icarus":
-        # Icarus 11 does not run `always @*` at the start: what depends only on registers that keep their initial value
-        # would stay unknown.
-        text = text.replace("always @*", "always_comb")
+        text = _started(text)
     return compile_verilog(
         {f"{name}.v": text, **{path.name: path.read_text() for path in verilog_sources}},
         name=name,
@@ -180,6 +178,18 @@ def compile_verilog(
 
     folder = cached_folder(f"{name}-{key}", make)
     return Build(name, simulator, folder, tuple(folder / filename for filename in sources), exposed, waves)
+
+
+def _started(text: str) -> str:
+    """Yosys's Verilog, made to run each `always @*` once at the start in Icarus too.
+
+    Yosys lets every such block read a register of its module that is there for this, but Icarus 11 sees no change of
+    it, as initial values are set first; what depends only on registers that keep theirs would stay unknown. `always_comb`
+    is no way out: in Icarus it waits for whole vectors, so that two blocks that read bits of each other's vector run
+    for ever.
+    """
+    trigger = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.MULTILINE)
+    return trigger.sub(r"\1reg \2; initial #0 \2 = 0;", text)
 
 
 def _ports(text: str, name: str) -> list[str]:

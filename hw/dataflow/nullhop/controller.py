@@ -13,7 +13,7 @@ from hw.dataflow.nullhop.map_decoder import MapDecoder
 from hw.dataflow.nullhop.walker import WindowWalker
 from hw.memory.activation import activation_word
 from hw.memory.word_reader import WordReader, WordRequest
-from hw.stream.register import SkidBuffer
+from hw.stream.register import SkidBuffer, Wire
 
 
 class Controller(wiring.Component):
@@ -44,12 +44,13 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.walker = walker = WindowWalker(self.config)
-        # Cuts the path from the memory's arbiters to the walker's counters.
-        m.submodules.step_skid = step_skid = SkidBuffer(WordRequest(self.config, WordContext(self.config)))
+        # These cut the path from the memory's arbiters to the walker's counters, and the one on which back-pressure
+        # runs from the array to every controller. Between one controller and one group both are short.
+        buffer = SkidBuffer if self.config.groups > 1 else Wire
+        m.submodules.step_skid = step_skid = buffer(WordRequest(self.config, WordContext(self.config)))
+        m.submodules.skid = skid = buffer(PixelOperation(self.config))
         m.submodules.reader = reader = WordReader(self.config, WordContext(self.config))
         m.submodules.decoder = decoder = MapDecoder(self.config)
-        # Cuts the path on which back-pressure runs from the result collector to every controller.
-        m.submodules.skid = skid = SkidBuffer(PixelOperation(self.config))
         m.d.comb += [
             walker.input.eq(self.input),
             walker.window.eq(self.window),

@@ -74,8 +74,8 @@ class CoreConfig:
     weight_bits: int = 8
     accumulator_bits: int = 32
     accumulators: int = 1
-    post_lanes: int = 16
-    post_dsps: int = 1
+    post_lanes: int = 8
+    post_dsps: int = 3
     max_left_shift: int = 1
     activation_banks: int = 4
     activation_depth: int = 1024
@@ -126,7 +126,7 @@ class CoreConfig:
     @classmethod
     def sized(cls, groups: int, lanes: int) -> CoreConfig:
         """The default core with another array; as many post-processor lanes as fit it."""
-        return cls(groups=groups, lanes=lanes, post_lanes=gcd(lanes, WORD_ELEMENTS) if lanes > 0 else 1)
+        return cls(groups=groups, lanes=lanes, post_lanes=gcd(lanes, cls.post_lanes) if lanes > 0 else 1)
 
     def with_changes(self, **changes: Any) -> CoreConfig:
         """A copy with some parameters changed, validated."""

@@ -287,7 +287,7 @@ def test_a_bad_network_is_one_line(run, no_simulation, tmp_path, name, content):
     path.write_bytes(content)
     status, _, complained = run(path)
     assert status == 2
-    assert complained.startswith(f"skipstone: {path}: ") and complained.count("\n") == 1
+    assert complained.startswith("skipstone: ") and f"{name}: " in complained and complained.count("\n") == 1
 
 
 def test_an_input_of_another_shape_is_one_line(run, no_simulation, tmp_path):

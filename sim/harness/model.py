@@ -183,13 +183,20 @@ def compile_verilog(
 def _started(text: str) -> str:
     """Yosys's Verilog, made to run each `always @*` once at the start in Icarus too.
 
-    Yosys lets every such block read a register of its module that is there for this, but Icarus 11 sees no change of
-    it, as initial values are set first; what depends only on registers that keep theirs would stay unknown. `always_comb`
-    is no way out: in Icarus it waits for whole vectors, so that two blocks that read bits of each other's vector run
-    for ever.
+    Icarus 11 sets initial values, and what follows from them, before such a block begins to wait for changes; what
+    depends only on signals that keep their first value would stay unknown. So:
+
+    - Most blocks read a register that yosys puts into their module for this: its value comes later, by `initial #0`.
+    - A lone assignment, of those bits of a signal that no other block drives, reads none: it is repeated as
+      `initial #0`.
+
+    `always_comb` is no way out: in Icarus 11 it waits for whole vectors, so that two blocks that read bits of each
+    other's vector run for ever.
     """
     trigger = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.MULTILINE)
-    return trigger.sub(r"\1reg \2; initial #0 \2 = 0;", text)
+    lone = re.compile(r"^( *)always @\*\n *(\S.* = .*;)$", re.MULTILINE)
+    text = trigger.sub(r"\1reg \2; initial #0 \2 = 0;", text)
+    return lone.sub(r"\g<0>\n\1initial #0 \2", text)
 
 
 def _ports(text: str, name: str) -> list[str]:

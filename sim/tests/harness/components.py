@@ -70,6 +70,22 @@ class Narrow(wiring.Component):
         return m
 
 
+class Resting(wiring.Component):
+    """An output of parts: one that a condition alters, one that follows a register, one constant."""
+
+    def __init__(self):
+        super().__init__({"step": In(1), "o": Out(8)})
+
+    def elaborate(self, platform):
+        m = Module()
+        stepped = Signal()
+        m.d.sync += stepped.eq(stepped | self.step)
+        m.d.comb += [self.o[:2].eq(1), self.o[2:4].eq(stepped), self.o[4:].eq(5)]
+        with m.If(stepped):
+            m.d.comb += self.o[:2].eq(2)
+        return m
+
+
 class Fault(enum.IntEnum):
     """What a `Broken` stage does wrong."""
 

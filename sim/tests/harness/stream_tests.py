@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cocotb
+from cocotb.triggers import ClockCycles
 
 from sim.harness import exchange
 from sim.harness.clock import start
@@ -38,6 +39,16 @@ async def reports_progress(dut):
 @cocotb.test()
 async def reads_internals(dut):
     exchange.report(width=len(dut.queue.w_data))
+
+
+@cocotb.test()
+async def reads_before_and_after_a_step(dut):
+    dut.step.value = 0
+    await start(dut)
+    before = str(dut.o.value)
+    dut.step.value = 1
+    await ClockCycles(dut.clk, 2)
+    exchange.report(before=before, after=str(dut.o.value))
 
 
 @cocotb.test()

@@ -20,7 +20,7 @@ from sim.harness import cache, toolchain
 from sim.harness.exchange import Request
 from sim.harness.replay import replay
 from sim.harness.runner import BuildError, SimulationError, build, compile_verilog, run
-from sim.tests.harness.components import Fifo
+from sim.tests.harness.components import Fifo, Resting
 
 TESTS = "sim.tests.harness.stream_tests"
 FAILING = "sim.tests.harness.failing_tests"
@@ -89,6 +89,15 @@ def test_internals_are_reachable_when_asked():
     model = build(Fifo(), name="fifo", internals=True)
     results = run(model, TESTS, testcase="reads_internals", seed=1)
     assert results == {"width": 8}
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+def test_what_depends_on_nothing_that_changes_is_known(simulator):
+    if reason := toolchain.missing(simulator):
+        pytest.skip(reason)
+    model = build(Resting(), name="resting", simulator=simulator)
+    results = run(model, TESTS, testcase="reads_before_and_after_a_step", seed=1)
+    assert results == {"before": "01010001", "after": "01010110"}
 
 
 def test_nothing_stays_of_a_build_that_fails(tmp_path, monkeypatch):

@@ -38,7 +38,8 @@ from hw.mac.array import MacArray
 from hw.memory.activation import ActivationMemory
 from hw.memory.weights import WeightMemory, weight_word
 from hw.post.processor import PostProcessor
-from hw.stream.layouts import FeatureBeat
+from hw.stream.layouts import DecodedWord, FeatureBeat
+from hw.stream.register import path_cut
 from hw.stream.sparse_decoder import SparseDecoder
 from hw.stream.sparse_encoder import SparseEncoder
 
@@ -185,7 +186,10 @@ class Core(wiring.Component):
         m.submodules.encoder = encoder = SparseEncoder(self.config)
         connect(m, producer=loader.segments, consumer=decoder.segments)
         connect(m, producer=flipped(self.features_in), consumer=decoder.beats)
-        connect(m, producer=decoder.words, consumer=loader.words)
+        # Cuts the path from the activation memory's write ports to the decoder's window of units.
+        m.submodules.decoded = decoded = path_cut(self.config, DecodedWord(self.config))
+        connect(m, producer=decoder.words, consumer=decoded.i)
+        connect(m, producer=decoded.o, consumer=loader.words)
         connect(m, producer=store.words, consumer=encoder.words)
         connect(m, producer=encoder.beats, consumer=flipped(self.features_out))
         m.d.comb += [

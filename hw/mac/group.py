@@ -24,11 +24,11 @@ class MacGroup(wiring.Component):
                                                             ^                  |
                                                             +-- accumulators <-+
 
-    One operation is accepted every cycle, whatever its accumulator indices, as long as windows have two or more. A result is valid `latency`
-    cycles after the operation that ended it was accepted. It waits in the result register while the next
-    window accumulates; the group stands still only while another result is finished and that register is not
-    yet empty. No combinational path leads from `results` to `operands`, and `operands.ready` does not depend on
-    `operands.valid`. Nothing is lost or repeated.
+    One operation is accepted every cycle, whatever its accumulator indices, as long as windows have two or
+    more. A result is valid `latency` cycles after the operation that ended it was accepted. It waits in the
+    result register while the next window accumulates; the group stands still only while another result is
+    finished and that register is not yet empty. No combinational path leads from `results` to `operands`, and
+    `operands.ready` does not depend on `operands.valid`. Nothing is lost or repeated.
 
     Parameters
     ----------

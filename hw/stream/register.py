@@ -9,6 +9,8 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.config import CoreConfig
+
 
 class StreamRegister(wiring.Component):
     """One register in a stream: latency 1, throughput 1. `i.ready` depends on `o.ready` in the same cycle."""
@@ -56,3 +58,8 @@ class Wire(wiring.Component):
         m = Module()
         connect(m, producer=flipped(self.i), consumer=flipped(self.o))
         return m
+
+
+def path_cut(config: CoreConfig, shape: Any) -> SkidBuffer | Wire:
+    """What stands where long paths would meet: a `SkidBuffer`, or a `Wire` in a core of one group: its paths are short."""
+    return SkidBuffer(shape) if config.groups > 1 else Wire(shape)

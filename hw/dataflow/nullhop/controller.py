@@ -13,7 +13,7 @@ from hw.dataflow.nullhop.map_decoder import MapDecoder
 from hw.dataflow.nullhop.walker import WindowWalker
 from hw.memory.activation import activation_word
 from hw.memory.word_reader import WordReader, WordRequest
-from hw.stream.register import SkidBuffer, Wire
+from hw.stream.register import path_cut
 
 
 class Controller(wiring.Component):
@@ -44,25 +44,25 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.walker = walker = WindowWalker(self.config)
-        # These cut the path from the memory's arbiters to the walker's counters, and the one on which back-pressure
-        # runs from the array to every controller. Between one controller and one group both are short.
-        buffer = SkidBuffer if self.config.groups > 1 else Wire
-        m.submodules.step_skid = step_skid = buffer(WordRequest(self.config, WordContext(self.config)))
-        m.submodules.skid = skid = buffer(PixelOperation(self.config))
+        # From the memory's arbiters to the walker's counters, and from the array's back-pressure to every controller.
+        m.submodules.step_cut = step_cut = path_cut(self.config, WordRequest(self.config, WordContext(self.config)))
+        m.submodules.operation_cut = operation_cut = path_cut(self.config, PixelOperation(self.config))
         m.submodules.reader = reader = WordReader(self.config, WordContext(self.config))
         m.submodules.decoder = decoder = MapDecoder(self.config)
-        m.d.comb += [
+        # Static during a pass, and there two cycles before it: in a large core each controller has a copy nearby.
+        domain = m.d.sync if self.config.groups > 1 else m.d.comb
+        domain += [
             walker.input.eq(self.input),
             walker.window.eq(self.window),
             walker.weights_base.eq(self.weights_base),
             decoder.threshold.eq(self.input.threshold),
         ]
         connect(m, producer=flipped(self.units), consumer=walker.units)
-        connect(m, producer=walker.steps, consumer=step_skid.i)
-        connect(m, producer=step_skid.o, consumer=reader.requests)
+        connect(m, producer=walker.steps, consumer=step_cut.i)
+        connect(m, producer=step_cut.o, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.request))
         connect(m, producer=flipped(self.response), consumer=reader.response)
         connect(m, producer=reader.words, consumer=decoder.words)
-        connect(m, producer=decoder.operations, consumer=skid.i)
-        connect(m, producer=skid.o, consumer=flipped(self.operations))
+        connect(m, producer=decoder.operations, consumer=operation_cut.i)
+        connect(m, producer=operation_cut.o, consumer=flipped(self.operations))
         return m

@@ -71,16 +71,16 @@ class Narrow(wiring.Component):
 
 
 class Resting(wiring.Component):
-    """An output of parts: one that a condition alters, one that follows a register, one constant."""
+    """An output of two parts: one that a condition alters, and one that it does not."""
 
     def __init__(self):
-        super().__init__({"step": In(1), "o": Out(8)})
+        super().__init__({"step": In(1), "o": Out(4)})
 
     def elaborate(self, platform):
         m = Module()
         stepped = Signal()
         m.d.sync += stepped.eq(stepped | self.step)
-        m.d.comb += [self.o[:2].eq(1), self.o[2:4].eq(stepped), self.o[4:].eq(5)]
+        m.d.comb += [self.o[:2].eq(1), self.o[2:].eq(stepped)]
         with m.If(stepped):
             m.d.comb += self.o[:2].eq(2)
         return m

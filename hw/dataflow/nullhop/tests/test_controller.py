@@ -12,8 +12,8 @@ from hw.memory.tests.ports import ActivationReadPort
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_source
 from sim.random_layers import LayerShape
 
-LATENCY = 4 + read_latency(SMALL)
-"""Walker, step register, reader, decoder, skid buffer."""
+LATENCY = 5 + read_latency(SMALL)
+"""The copies of what is static, walker, skid buffer, reader, decoder, skid buffer."""
 
 
 def gather(
@@ -41,7 +41,12 @@ def gather(
         seed=seed,
     )
     source = stream_source(controller.units, units, stalls=stalls, seed=seed)
-    cycles = simulate(controller, set_up, source, sink, memory)
+
+    async def source_when_settled(ctx: Any) -> None:
+        await ctx.tick()
+        await source(ctx)
+
+    cycles = simulate(controller, set_up, source_when_settled, sink, memory)
     return cycles, [_plain(beat) for beat in sink.beats], expected
 
 

@@ -61,5 +61,5 @@ class Wire(wiring.Component):
 
 
 def path_cut(config: CoreConfig, shape: Any) -> SkidBuffer | Wire:
-    """What stands where long paths would meet: a `SkidBuffer`, or a `Wire` in a core of one group: its paths are short."""
+    """A `SkidBuffer` where long paths would meet; in a core of one group, whose paths are short, a `Wire`."""
     return SkidBuffer(shape) if config.groups > 1 else Wire(shape)

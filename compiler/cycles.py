@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 
 LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
-FETCH_LATENCY = 6
+FETCH_LATENCY = 7
 """From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
 ARRAY_LATENCY = 4
 """From a unit's last activation in the map decoder to its results."""
@@ -86,10 +86,10 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
                     index = np.ix_(rows.clip(0, stored.shape[0] - 1), columns.clip(0, stored.shape[1] - 1))
                     operations += np.where(inside, pixel[index], 0)
                     words += np.where(inside, pixel_used[index], 0)
-                    steps += np.where(inside, mapping.input_pixel_words, rows_in[:, None].astype(np.int64))
+                    steps += np.where(inside, 1 + mapping.input_pixel_words, 2 * rows_in[:, None].astype(np.int64))
                     # The last tap closes the result: with an operation of its own if its last word is zero or padding.
                     closing = inside & last_word[index]
-                steps += np.where(rows_in, 0, 1)[:, None]
+                steps += np.where(rows_in, 0, 2)[:, None]
             nulls += np.where(closing, 0, 1)
     return UnitCosts(operations, words + nulls, operations + nulls, steps)
 

@@ -28,17 +28,17 @@ def brute_force(conv: Convolution, mapping: Mapping, non_zero: np.ndarray) -> Un
             for tap_row in range(conv.kernel[0]):
                 row = _coordinate(conv, 0, unit[0], pool[0], tap_row)
                 if not 0 <= row < conv.size[0]:
-                    costs.steps[unit] += 1
+                    costs.steps[unit] += 2
                     closed = False
                     continue
                 for tap_column in range(conv.kernel[1]):
                     column = _coordinate(conv, 1, unit[1], pool[1], tap_column)
                     if not 0 <= column < conv.size[1]:
-                        costs.steps[unit] += 1
+                        costs.steps[unit] += 2
                         closed = False
                         continue
                     words = [int(non_zero[row, column, cut].sum()) for cut in cuts]
-                    costs.steps[unit] += len(words)
+                    costs.steps[unit] += 1 + len(words)
                     costs.operations[unit] += sum(words)
                     costs.words[unit] += sum(1 for word in words if word)
                     closed = words[-1] > 0

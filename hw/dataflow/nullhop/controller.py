@@ -20,8 +20,8 @@ class Controller(wiring.Component):
     """walker -> reader -> sparsity-map decoder, with registers where a path is cut.
 
     Cycles of a unit in the steady state: the larger of its operations (non-zero activations under its window, plus
-    one for each result whose last word is all zero) and of its steps (words under its window, plus one for each tap
-    in the padding; a whole row of taps above or below the map counts as one).
+    one for each result whose last word is all zero) and of its steps (words under its window, plus one for each tap,
+    plus one for each tap in the padding; a whole row of taps above or below the map counts as one tap).
 
     Ports: `units` In stream, `operations` Out stream; `request`, `response` to the activation memory; static `input`,
     `window`, `weights_base`.

@@ -18,9 +18,9 @@ class WindowWalker(wiring.Component):
     """Turns units into steps.
 
     For each output of the pooling window, for each kernel row and column: each word of the pixel there. Padding costs
-    no step: a tap outside the map is passed over in one cycle, a row of taps outside it likewise. Only where the last
-    tap of an output is padding does a step without a read close the result. One step a cycle, and one cycle between
-    units: `units.ready` does not wait for the end of a long path through the counters.
+    no step: a tap outside the map is passed over, and so is a whole row of taps outside it. Only where the last tap of
+    an output is padding does a step without a read close the result. Cycles: one for each step, one to look at each
+    tap, one for each tap or row of taps that is passed over, and one to take a unit.
 
     Ports: `units` In stream of `WorkUnit`, `steps` Out stream of `WordRequest` with `WordContext`; static: `input`,
     `window`, `weights_base`.
@@ -47,17 +47,23 @@ class WindowWalker(wiring.Component):
         tap_done, pixel_done, unit_done, skip_row = Signal(), Signal(), Signal(), Signal()
         step, context = self.steps.payload, self.steps.payload.meta
 
+        looked, last_tap = Signal(), Signal()
         row_inside = self._inside(rows.here_at, self.input.rows_last)
         column_inside = self._inside(columns.here_at, self.input.columns - 1)
-        last_tap = rows.last_tap & (columns.last_tap | skip_row)
-        m.d.comb += [
-            skip_row.eq(~row_inside & columns.first_tap),
+        no_row = ~row_inside & columns.first_tap
+        # A cycle to look where the tap lies: the comparisons and what follows from them would be one long path.
+        m.d.sync += [
+            skip_row.eq(no_row),
             read.eq(row_inside & column_inside),
+            last_tap.eq(rows.last_tap & (columns.last_tap | no_row)),
+            looked.eq(active & ~(advance & tap_done)),
+        ]
+        m.d.comb += [
             tap_done.eq(~read | (word == self.input.pixel_words - 1)),
             pixel_done.eq(tap_done & last_tap),
             unit_done.eq(pixel_done & rows.last_pool & columns.last_pool),
-            self.steps.valid.eq(active & (read | pixel_done)),
-            advance.eq(active & (~(read | pixel_done) | self.steps.ready)),
+            self.steps.valid.eq(looked & (read | pixel_done)),
+            advance.eq(looked & (~(read | pixel_done) | self.steps.ready)),
             self.units.ready.eq(~active),
             step.address.eq(rows.here_words + columns.here_words + word),
             step.read.eq(read),

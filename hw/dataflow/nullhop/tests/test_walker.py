@@ -52,11 +52,11 @@ def seen(beat: dict[str, Any]) -> Step:
 
 
 def cycles_of(case: LayerCase, unit: tuple[int, int]) -> int:
-    """A cycle a word and one a tap in the padding, but one for a whole row of taps above or below the map."""
+    """A cycle to look at each tap, and one a word or for a tap in the padding; a row of taps outside the map is one."""
     outputs, width = case.outputs(unit), case.conv.kernel[1]
     rows = [taps[first : first + width] for taps in outputs for first in range(0, len(taps), width)]
     words = case.mapping.input_pixel_words
-    return sum(sum(words if tap.pixel else 1 for tap in row) if row[0].row_inside else 1 for row in rows)
+    return sum(sum(1 + (words if tap.pixel else 1) for tap in row) if row[0].row_inside else 2 for row in rows)
 
 
 def walk(case: LayerCase, base: int, source: str, sink: str, seed: int) -> tuple[int, list[Step], list[Step]]:

@@ -141,6 +141,10 @@ class CoreConfig:
         """Every (channel_groups, space_groups) with channel_groups x space_groups = groups."""
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
 
+    def set_heads(self, channel_groups: int) -> int:
+        """One bit a group: the first of each set of `channel_groups` groups that share their pixels."""
+        return sum(1 << group for group in range(0, self.groups, channel_groups))
+
     @property
     def operand_bits(self) -> int:
         """Width of a signed activation at the multiplier: a distance from the zero point."""

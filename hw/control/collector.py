@@ -50,7 +50,7 @@ class ResultCollector(wiring.Component):
         block, beat = Signal(range(config.groups)), Signal(range(config.post_beats))
         offset = Signal.like(self.first_channel)
         channel = Signal.like(self.first_channel)
-        heads = Array(self._heads(c) for c, _ in config.splits)[self.split]
+        heads = Array(self.config.set_heads(c) for c, _ in config.splits)[self.split]
         valid = Signal(config.groups)
         m.d.comb += [valid[g].eq(result.valid) for g, result in enumerate(self.results)]
         block_done, set_done = Signal(), Signal()
@@ -112,9 +112,6 @@ class ResultCollector(wiring.Component):
             post.destination.complete.eq(set_done & tag.pool_last),
             post.destination.sequence.eq(tag.sequence),
         ]
-
-    def _heads(self, channel_groups: int) -> int:
-        return sum(1 << group for group in range(0, self.config.groups, channel_groups))
 
     def _block_of(self, group: int) -> Value:
         """The block of maps that a group holds, by split."""

@@ -23,9 +23,9 @@ class WeightLoader(wiring.Component):
     its place in the ring is free. One beat a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
-    weight words;
-    `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload); `loaded`
-    (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with `released_words`.
+    weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
+    `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
+    `released_words`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

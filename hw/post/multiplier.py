@@ -9,9 +9,9 @@ from amaranth.hdl import Module, Shape, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.post.delay import delay
 from hw.post.fabric_multiplier import FabricMultiplier
 from hw.post.layouts import BIAS_BITS, MULTIPLIER_BITS
+from hw.stream.delay import delay
 
 HALF = 16
 """Place at which both operands are cut in two."""

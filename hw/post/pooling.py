@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.mac.accumulator_file import AccumulatorFile
-from hw.post.delay import delay
 from hw.post.layouts import pooling_slots, value_shape
+from hw.stream.delay import delay
 
 
 class MaxPooling(wiring.Component):

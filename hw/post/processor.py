@@ -8,12 +8,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
-from hw.post.delay import delay
 from hw.post.layouts import ParameterWrite, PostInput, PostOutput, value_shape
 from hw.post.parameters import ParameterMemory
 from hw.post.pooling import MaxPooling
-from hw.post.queue import StreamQueue
 from hw.post.requantise import Requantiser
+from hw.stream.delay import delay
+from hw.stream.queue import StreamQueue
 
 
 class PostProcessor(wiring.Component):

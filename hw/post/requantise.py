@@ -8,10 +8,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.post.delay import delay
 from hw.post.layouts import BIAS_BITS, MapParameters, value_shape
 from hw.post.multiplier import NUDGE_PLACE, WideMultiplier
 from hw.post.saturating import Saturating
+from hw.stream.delay import delay
 
 RIGHT_SHIFT_BITS = 5
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from amaranth import Const, Mux
 from amaranth.hdl import Module, Value
 
-from hw.post.delay import delay
+from hw.stream.delay import delay
 
 
 @dataclass(frozen=True)

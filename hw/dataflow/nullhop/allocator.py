@@ -56,7 +56,7 @@ class PixelAllocator(wiring.Component):
         free = Signal(self.config.groups)
         # In turn: a free controller may still have units before it, the one served longest ago has the fewest.
         m.submodules.arbiter = arbiter = RotatingArbiter(self.config.groups)
-        heads = Array(self._heads(channel_groups) for channel_groups, _ in self.config.splits)[self.split]
+        heads = Array(self.config.set_heads(channel_groups) for channel_groups, _ in self.config.splits)[self.split]
         for index, port in enumerate(self.units):
             m.d.comb += [
                 free[index].eq(port.ready),
@@ -81,10 +81,6 @@ class PixelAllocator(wiring.Component):
             m.d.sync += [self.busy.eq(1), row.eq(0), column.eq(0)]
         self._place_unit(m, unit, row_done)
         return m
-
-    def _heads(self, channel_groups: int) -> int:
-        """One bit for each controller in use."""
-        return sum(1 << group for group in range(0, self.config.groups, channel_groups))
 
     def _watch_rows(self, m: Module, unit: Value, row: Value, row_ready: Value, row_done: Value) -> None:
         """`row_ready` is registered: a row is looked at from the cycle after it becomes the current one."""

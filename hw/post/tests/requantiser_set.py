@@ -10,10 +10,10 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.post.delay import delay
 from hw.post.layouts import MapParameters
 from hw.post.requantise import Requantiser
 from hw.post.tests.samples import Samples
+from hw.stream.delay import delay
 from sim.harness.bench import BenchModel
 from sim.harness.bench_run import run_bench
 from sim.harness.payload import unpack

@@ -31,4 +31,4 @@ def test_processor_on_ice40(tmp_path):
     assert found["SB_MAC16"] == 4
     # Parameters 5, queues 2. Four slots of 9 bits are registers.
     assert found["SB_RAM40_4K"] == 7
-    assert found["SB_LUT4"] <= 580
+    assert found["SB_LUT4"] <= 560

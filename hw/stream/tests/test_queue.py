@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from hw.post.queue import StreamQueue
+from hw.stream.queue import StreamQueue
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_put, stream_source
 
 BITS = 7

@@ -12,7 +12,7 @@ from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import LayerDescriptor
+from hw.control.descriptor import LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
 
 
@@ -83,6 +83,7 @@ def describe(
     row_words = conv.size[1] * mapping.input_pixel_words
     zero = conv.output_zero_point
     return {
+        "operation": Operation.CONVOLVE.value,
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
@@ -100,7 +101,9 @@ def describe(
             "pixel_words": mapping.input_pixel_words,
             "row_words": row_words,
             "ring_rows_last": mapping.input_ring - 1,
+            "base": 0,
             "ring_words": mapping.input_ring * row_words,
+            "streamed": True,
             "resident": mapping.resident,
             "sparse": sparse_input,
             "threshold": (1 << (config.activation_bits - 1)) - 1 - conv.input_zero_point,
@@ -119,8 +122,11 @@ def describe(
             "pixel_words": mapping.output_pixel_words,
             "row_words": columns * mapping.output_pixel_words,
             "ring_rows_last": mapping.output_ring - 1,
+            "words": mapping.output_ring * columns * mapping.output_pixel_words,
+            "streamed": True,
             "merged": mapping.merged,
             "sparse": sparse_output,
+            "first_channel": 0,
             "pass_channels": mapping.pass_maps if mapping.merged else 0,
             "store_words_last": store_words_last,
             "store_tail": store_tail,
@@ -128,6 +134,7 @@ def describe(
             "final_store_tail": final_store_tail,
         },
         "post": {
+            "offset": 0,
             "lower": conv.activation[0] - zero,
             "upper": conv.activation[1] - zero,
             "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes) - 1,

@@ -66,6 +66,8 @@ class CoreConfig:
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
         Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
+    vector
+        Build the vector unit, which adds feature maps and pools over windows.
     """
 
     groups: int = 8
@@ -86,11 +88,12 @@ class CoreConfig:
     max_size: int = 511
     max_channels: int = 4095
     max_kernel: int = 15
+    vector: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector") else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -98,6 +101,7 @@ class CoreConfig:
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
+        self._one_of("vector", (False, True))
         for name in (
             "activation_banks",
             "activation_depth",

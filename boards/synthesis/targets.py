@@ -115,6 +115,8 @@ ICE40 = Target(
         max_size=63,
         max_channels=63,
         max_kernel=7,
+        # Its two multipliers would not fit beside the core.
+        vector=False,
     ),
     frequency=12,
     synthesis="synth_ice40 -device u -dsp",

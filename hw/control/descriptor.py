@@ -8,7 +8,7 @@ that the hardware only adds and compares.
 from __future__ import annotations
 
 from amaranth import signed, unsigned
-from amaranth.lib import data
+from amaranth.lib import data, enum
 
 from hw.config import WORD_ELEMENTS, CoreConfig
 
@@ -18,11 +18,38 @@ def coordinate(config: CoreConfig) -> object:
     return signed(range(2 * (config.max_size + 1)).stop.bit_length() + 1)
 
 
+class Operation(enum.Enum, shape=unsigned(3)):
+    """What a layer does.
+
+    `CONVOLVE`: the array, fed by the dataflow. `ADD`, `SUM`, `MAXIMUM`: the vector unit, two feature maps element by
+    element, or the elements of a window. `LOAD`: the input arrives by stream, and stays. `STORE`: the output, there
+    already, leaves by stream.
+    """
+
+    CONVOLVE = 0
+    ADD = 1
+    SUM = 2
+    MAXIMUM = 3
+    LOAD = 4
+    STORE = 5
+
+
+def runs_on_vector_unit(operation: enum.Enum) -> object:
+    """Whether a layer of this operation runs on the vector unit."""
+    return (operation == Operation.ADD) | (operation == Operation.SUM) | (operation == Operation.MAXIMUM)
+
+
+def moves_only(operation: enum.Enum) -> object:
+    """Whether a layer of this operation moves a feature map: it has no weights and no parameters."""
+    return (operation == Operation.LOAD) | (operation == Operation.STORE)
+
+
 class WeightsLayout(data.StructLayout):
     """How a layer's weights arrive.
 
-    `words` per block and pass (kernel height x width x input channels); `blocks_last` of a full pass and
-    `final_blocks_last` of the last pass: index of the last block of `lanes` maps.
+    `words` per block and pass (kernel height x width x input channels; 0 on the vector unit, whose blocks are
+    parameters only); `blocks_last` of a full pass and `final_blocks_last` of the last pass: index of the last block
+    of `lanes` maps.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -39,9 +66,10 @@ class InputLayout(data.StructLayout):
     """The input feature map: its packets on the stream and its ring of rows in the activation memory.
 
     Rows arrive in order, each as one packet per channel block. All blocks but the last have `block_channels`
-    channels, a multiple of 16. The ring starts at word 0, holds rows `0..ring_rows_last` and is `ring_words` long.
-    `resident`: the ring holds the whole map, which is then loaded once and not once a pass. `threshold`: the largest
-    stored byte that means a positive distance from the zero point.
+    channels, a multiple of 16. The ring starts at word `base`, holds rows `0..ring_rows_last` and is `ring_words`
+    long. `streamed`: the map arrives by stream; otherwise the ring holds it already, whole. `resident`: the ring holds
+    the whole map, which is then loaded once and not once a pass. `threshold`: the largest stored byte that means a
+    positive distance from the zero point.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -58,8 +86,10 @@ class InputLayout(data.StructLayout):
                 "block_words": range(config.max_channel_words + 1),
                 "pixel_words": range(config.max_channel_words + 1),
                 "row_words": words,
+                "base": unsigned(config.activation_address_bits),
                 "ring_rows_last": size,
                 "ring_words": words,
+                "streamed": 1,
                 "resident": 1,
                 "sparse": 1,
                 "threshold": unsigned(config.activation_bits),
@@ -116,9 +146,11 @@ class WindowLayout(data.StructLayout):
 class OutputLayout(data.StructLayout):
     """The output feature map: its ring of rows in the activation memory and its packets on the stream.
 
-    `merged`: the ring holds the whole map with all channels, which leaves after the last pass, one packet a row.
-    Otherwise each pass leaves as a map of its own, a channel block. `pass_channels`: channels by which a pass moves
-    on in a merged pixel, else 0. `store_words_last` and `store_tail`: index of a packet's last word in a pixel and
+    `streamed`: it leaves by stream; otherwise it stays, whole. `merged`: the ring holds the whole map with all
+    channels, which leaves after the last pass, one packet a row. Otherwise each pass leaves as a map of its own, a
+    channel block. `words`: from `base` to the end of the ring. `first_channel`: where the map begins in its pixels, if
+    it is placed beside others there; a multiple of `post_lanes`. `pass_channels`: channels by which a pass moves on in
+    a merged pixel, else 0. `store_words_last` and `store_tail`: index of a packet's last word in a pixel and
     the elements valid in it; `final_...` the same for the last pass.
     """
 
@@ -135,8 +167,11 @@ class OutputLayout(data.StructLayout):
                 "pixel_words": pixel_words,
                 "row_words": range(config.activation_words + 1),
                 "ring_rows_last": size,
+                "words": range(config.activation_words + 1),
+                "streamed": 1,
                 "merged": 1,
                 "sparse": 1,
+                "first_channel": range(config.max_channels + 1),
                 "pass_channels": range(config.groups * config.lanes + 1),
                 "store_words_last": pixel_words,
                 "store_tail": tail,
@@ -147,25 +182,98 @@ class OutputLayout(data.StructLayout):
 
 
 class PostLayout(data.StructLayout):
-    """The clamp of the post-processor, relative to the zero point, and the beats of the last block of maps."""
+    """The last steps of the post-processor, the same for all maps.
+
+    `offset`: added to the requantised value. `lower`, `upper`: the clamp, relative to the zero point.
+    `final_beats_last`: index of the last beat of the last block of maps.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
-        clamp = signed(config.operand_bits)
-        super().__init__({"lower": clamp, "upper": clamp, "final_beats_last": range(config.post_beats)})
+        value = signed(config.operand_bits)
+        super().__init__(
+            {"offset": value, "lower": value, "upper": value, "final_beats_last": range(config.post_beats)}
+        )
 
 
-class LayerDescriptor(data.StructLayout):
-    """A layer. `split`: index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input."""
+class OperandLayout(data.StructLayout):
+    """A feature map that the vector unit reads: its place in the activation memory, and what its zero point is.
+
+    Pixel (row, column) begins at word `base` + row x `row_words` + column x `pixel_words`. `threshold`: as in
+    `InputLayout`. `multiplier`, `right_shift`: for `ADD`, the factor multiplier x 2**-(31 + right_shift) that the
+    operand, shifted left by `add_left_shift`, is scaled by.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        words = unsigned(config.activation_address_bits)
+        super().__init__(
+            {
+                "base": words,
+                "pixel_words": range(config.max_channel_words + 1),
+                "row_words": words,
+                "threshold": unsigned(config.activation_bits),
+                "multiplier": unsigned(31),
+                "right_shift": unsigned(5),
+            }
+        )
+
+
+def add_left_shift(config: CoreConfig) -> int:
+    """Places by which the operands of an addition are shifted left before they are scaled (TensorFlow Lite's)."""
+    return {8: 20, 16: 15}[config.activation_bits]
+
+
+class SlideLayout(data.StructLayout):
+    """One axis of the vector unit's window.
+
+    It begins at coordinate `start`, moves on by `step`, and has `taps_last` + 1 neighbouring positions, of which those
+    outside 0..`input_last` take no part.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        size = range(config.max_size + 1)
+        super().__init__({"start": coordinate(config), "step": size, "taps_last": size, "input_last": size})
+
+
+class VectorLayout(data.StructLayout):
+    """What the vector unit computes: its operands and its window.
+
+    `words_last`: index of the last word of a pixel. `beats_last`: index of the last beat of a pixel's last word, of
+    `post_lanes` elements. `operands`: two for `ADD`, which has windows of one element; otherwise the first counts.
+    `parameters_by_count`: the parameters of an output are entry n - 1, for n positions of its window inside the map;
+    otherwise entry 0.
+    """
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
-                "passes_last": range(-(-config.max_channels // config.lanes)),
-                "split": range(len(config.splits)),
-                "weights": WeightsLayout(config),
-                "input": InputLayout(config),
-                "window": WindowLayout(config),
-                "output": OutputLayout(config),
-                "post": PostLayout(config),
+                "operands": data.ArrayLayout(OperandLayout(config), 2),
+                "rows": SlideLayout(config),
+                "columns": SlideLayout(config),
+                "words_last": range(config.max_channel_words),
+                "beats_last": range(WORD_ELEMENTS // config.post_lanes),
+                "parameters_by_count": 1,
             }
         )
+
+
+class LayerDescriptor(data.StructLayout):
+    """A layer.
+
+    `split`: index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector
+    unit there is no `vector`.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        members = {
+            "operation": Operation,
+            "passes_last": range(-(-config.max_channels // config.lanes)),
+            "split": range(len(config.splits)),
+            "weights": WeightsLayout(config),
+            "input": InputLayout(config),
+            "window": WindowLayout(config),
+            "output": OutputLayout(config),
+            "post": PostLayout(config),
+        }
+        if config.vector:
+            members["vector"] = VectorLayout(config)
+        super().__init__(members)

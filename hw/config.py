@@ -6,6 +6,9 @@ from here, so that a core with one lane and a core with 512 multipliers are the 
 
 from __future__ import annotations
 
+import json
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import gcd
 from typing import Any
@@ -29,6 +32,12 @@ class ConfigurationError(ValueError):
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
+
+
+def fingerprint(parameters: Mapping[str, int]) -> int:
+    """CRC-32 of the parameters as JSON: names in order, no blanks, truth values as 0 and 1."""
+    canonical = {name: int(value) for name, value in parameters.items()}
+    return zlib.crc32(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode())
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class CoreConfig:
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
-    fetch_depth: int = 4
+    fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
     max_kernel: int = 15
@@ -141,6 +150,16 @@ class CoreConfig:
         return asdict(self)
 
     @property
+    def fingerprint(self) -> int:
+        """32 bits that tell this core from others; see `fingerprint`."""
+        return fingerprint(self.as_dict())
+
+    @property
+    def large(self) -> bool:
+        """More than one group: wires between the units cross the chip, and get registers where they would be slow."""
+        return self.groups > 1
+
+    @property
     def splits(self) -> tuple[tuple[int, int], ...]:
         """Every (channel_groups, space_groups) with channel_groups x space_groups = groups."""
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
@@ -188,3 +207,70 @@ class CoreConfig:
     def weight_address_bits(self) -> int:
         """Width of the address of a word in a group's weight memory."""
         return ceil_log2(self.weight_depth)
+
+
+REGION_BYTES = 2**20
+"""What the host bus has room for in each region of its address map (see `hw.bus.host_bus`)."""
+
+COUNTER_RECORD_BYTES = 32
+"""Of an entry's record of counters on the host bus."""
+
+
+@dataclass(frozen=True)
+class AcceleratorConfig:
+    """What an accelerator is built from: a core and the machine that runs programs on it.
+
+    Parameters
+    ----------
+    core
+        The core. Its `lanes` must be a power of two of at least 4, and a beat of its feature-map streams a multiple of
+        32 bits, since a host reaches them by words of 32 bits.
+    program_depth
+        Words of `lanes` bytes in the program memory, at most 1 MiB.
+    max_entries
+        Most entries of a program: entries whose counters are kept.
+    link_words
+        Most words of 32 bits that a frame of the link carries.
+
+    Raises
+    ------
+    ConfigurationError
+        No hardware can be built for a parameter.
+    """
+
+    core: CoreConfig = CoreConfig()
+    program_depth: int = 8192
+    max_entries: int = 128
+    link_words: int = 256
+
+    def __post_init__(self) -> None:
+        lanes, beat = self.core.lanes, self.core.stream_units * self.core.activation_bits
+        if lanes < 4 or not _is_power_of_two(lanes):
+            raise ConfigurationError(f"lanes is {lanes}: give an accelerator a power of two of at least 4")
+        if beat % 32:
+            raise ConfigurationError(
+                f"stream_units is {self.core.stream_units}: give an accelerator beats of at least 32 bits, "
+                f"so at least {32 // self.core.activation_bits}"
+            )
+        self._at_most("program_depth", REGION_BYTES // lanes)
+        self._at_most("max_entries", REGION_BYTES // COUNTER_RECORD_BYTES)
+        self._at_most("link_words", 2**16 - 1)
+
+    def _at_most(self, name: str, limit: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or not 1 <= value <= limit:
+            raise ConfigurationError(f"{name} is {value!r}: give a whole number from 1 to {limit}")
+
+    def with_changes(self, **changes: Any) -> AcceleratorConfig:
+        """A copy with some parameters changed, validated."""
+        return replace(self, **changes)
+
+    @property
+    def fingerprint(self) -> int:
+        """32 bits that tell what a program must be compiled for: the core, and the layout of program entries."""
+        return fingerprint({**self.core.as_dict(), "program_depth": self.program_depth})
+
+    @property
+    def program_bytes(self) -> int:
+        """Size of the program memory."""
+        return self.program_depth * self.core.lanes

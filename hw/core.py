@@ -9,23 +9,24 @@
                                                         v             |
     features_in --> decoder --> loader -+      +--> NullHop front     |
                                         v      |    end (G streams)   v
-                                 activation memory       |       post-processor <-- collector
-                                        ^      |         v            |                 ^
-    features_out <-- encoder <-- store -+------+     MAC array -------|-----------------+
-                                        ^                             |
+                                 activation memory       |       post-processor <-- collector <-- vector unit
+                                        ^      |         v            |                 ^              ^
+    features_out <-- encoder <-- store -+------+     MAC array -------|-----------------+              |
+                                        ^      |                      |                                |
+                                        |      +----------------------|--------------------------------+
                                         +------- result writer <------+
 """
 
 from __future__ import annotations
 
-from amaranth import Signal
-from amaranth.hdl import Module
+from amaranth import Cat, Mux, Signal
+from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
 from hw.control.collector import ResultCollector
-from hw.control.descriptor import LayerDescriptor
+from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
 from hw.control.feature_loader import FeatureLoader
 from hw.control.feature_store import FeatureStore
 from hw.control.retirement import Retirement
@@ -37,11 +38,14 @@ from hw.dataflow.nullhop.front_end import NullHopFrontEnd
 from hw.mac.array import MacArray
 from hw.memory.activation import ActivationMemory
 from hw.memory.weights import WeightMemory, weight_word
+from hw.post.layouts import PostInput
 from hw.post.processor import PostProcessor
+from hw.stream.delay import delay
 from hw.stream.layouts import DecodedWord, FeatureBeat
-from hw.stream.register import path_cut
+from hw.stream.register import StreamRegister, path_cut
 from hw.stream.sparse_decoder import SparseDecoder
 from hw.stream.sparse_encoder import SparseEncoder
+from hw.vector.unit import VectorUnit
 
 
 class CoreErrors(data.StructLayout):
@@ -58,8 +62,9 @@ class CoreErrors(data.StructLayout):
 class Core(wiring.Component):
     """A sparse-CNN core with the NullHop dataflow: layers in, feature maps in, feature maps out.
 
-    The streams are independent: each may stall or run ahead at any time. Weights of a layer may come before, while or
-    after its descriptor; they are taken as far as there is room.
+    Between layers, feature maps stay in the activation memory or travel by stream, as each descriptor says. The streams
+    are independent: each may stall or run ahead at any time. Weights of a layer may come before, while or after its
+    descriptor; they are taken as far as there is room.
 
     Ports
     -----
@@ -68,9 +73,11 @@ class Core(wiring.Component):
     weights
         In stream of weight words: for each pass, for each block of maps, parameters and weights (see `WeightLoader`).
     features_in
-        In stream of beats: for each layer, for each pass that loads, the packets of its rows (SM/NZVL or dense).
+        In stream of beats: for each layer whose input is streamed, for each pass that loads, the packets of its rows
+        (SM/NZVL or dense).
     features_out
-        Out stream of beats: for each layer, for each pass that stores, the packets of its rows.
+        Out stream of beats: for each layer whose output is streamed, for each pass that stores, the packets of its
+        rows.
     reports
         Out stream of `LayerReport`, one a layer, after its last packet.
     busy
@@ -102,25 +109,37 @@ class Core(wiring.Component):
         m.submodules.front_end = front_end = NullHopFrontEnd(config)
         m.submodules.loader = loader = FeatureLoader(config)
         m.submodules.store = store = FeatureStore(config)
-        m.submodules.activations = activations = ActivationMemory(config, readers=config.groups + 1)
+        m.submodules.writer = writer = ResultWriter(config)
+        m.submodules.post = post = PostProcessor(config, Destination(config))
+        vector = VectorUnit(config) if config.vector else None
+        readers = [*zip(front_end.requests, front_end.responses, strict=True), (store.request, store.response)]
+        if vector is not None:
+            m.submodules.vector = vector
+            readers.append((vector.request, vector.response))
+        m.submodules.activations = activations = ActivationMemory(config, len(readers))
+        for reader, (request, response) in enumerate(readers):
+            connect(m, producer=request, consumer=activations.requests[reader])
+            connect(m, producer=activations.responses[reader], consumer=response)
 
         self._run_layers(m, sequencer, weight_loader)
-        self._run_pass(m, sequencer, front_end, retirement, loader, store)
+        self._run_pass(m, sequencer, front_end, vector, retirement, loader, store)
         self._connect_streams(m, loader, store)
-        self._connect_results(m, sequencer, weight_loader, front_end, retirement, activations)
-        for group in range(config.groups):
-            connect(m, producer=front_end.requests[group], consumer=activations.requests[group])
-            connect(m, producer=activations.responses[group], consumer=front_end.responses[group])
-            m.submodules[f"weights_{group}"] = memory = WeightMemory(config)
-            connect(m, front_end.weights[group], memory.read)
-            m.d.comb += [
-                memory.write.address.eq(weight_loader.weight_address),
-                memory.write.data.eq(weight_loader.weight_data),
-                memory.write.enable.eq(weight_loader.weight_enable[group]),
-            ]
-        connect(m, producer=store.request, consumer=activations.requests[config.groups])
-        connect(m, producer=activations.responses[config.groups], consumer=store.response)
+        beats = self._array_results(m, sequencer, front_end)
+        if vector is not None:
+            m.d.comb += vector.parity.eq(sequencer.parity)
+            beats = self._either(m, runs_on_vector_unit(sequencer.layer.operation), vector.beats, beats)
+        m.d.comb += [
+            post.offset.eq(sequencer.layer.post.offset),
+            post.lower.eq(sequencer.layer.post.lower),
+            post.upper.eq(sequencer.layer.post.upper),
+        ]
+        connect(m, producer=weight_loader.parameters, consumer=post.parameters)
+        connect(m, producer=beats, consumer=post.results)
+        connect(m, producer=post.outputs, consumer=writer.outputs)
+        connect(m, producer=writer.complete, consumer=retirement.complete)
+        connect(m, producer=writer.writes, consumer=activations.writes[0])
         connect(m, producer=loader.writes, consumer=activations.writes[1])
+        self._connect_weights(m, front_end, weight_loader)
         collision = Signal()
         m.d.comb += self.errors.collision.eq(collision)
         with m.If(activations.collision):
@@ -128,14 +147,18 @@ class Core(wiring.Component):
         return m
 
     def _run_layers(self, m: Module, sequencer: Sequencer, weight_loader: WeightLoader) -> None:
-        """A descriptor waits at `layers` until the layer before is done; the weight loader looks at it there, once."""
-        seen = Signal()
+        """A descriptor waits at `layers` until the layer before is done; the weight loader looks at it there, once.
+
+        One without weights need not be looked at.
+        """
+        seen, known = Signal(), Signal()
         m.d.comb += [
-            weight_loader.layers.valid.eq(self.layers.valid & ~seen),
+            known.eq(seen | moves_only(self.layers.payload.operation)),
+            weight_loader.layers.valid.eq(self.layers.valid & ~known),
             weight_loader.layers.payload.eq(self.layers.payload),
-            sequencer.layers.valid.eq(self.layers.valid & seen),
+            sequencer.layers.valid.eq(self.layers.valid & known),
             sequencer.layers.payload.eq(self.layers.payload),
-            self.layers.ready.eq(sequencer.layers.ready & seen),
+            self.layers.ready.eq(sequencer.layers.ready & known),
             weight_loader.release.eq(sequencer.release),
             weight_loader.released_words.eq(sequencer.released_words),
             sequencer.loaded.eq(weight_loader.loaded),
@@ -153,32 +176,44 @@ class Core(wiring.Component):
         m: Module,
         sequencer: Sequencer,
         front_end: NullHopFrontEnd,
+        vector: VectorUnit | None,
         retirement: Retirement,
         loader: FeatureLoader,
         store: FeatureStore,
     ) -> None:
         layer = sequencer.layer
+        stays = layer.operation == Operation.STORE
         m.d.comb += [
             front_end.layer.eq(layer),
             front_end.weights_base.eq(sequencer.weights_base),
-            front_end.start.eq(sequencer.start),
+            front_end.start.eq(sequencer.convolve),
             front_end.rows_loaded.eq(loader.rows_loaded),
             front_end.rows_stored.eq(store.rows_stored),
-            front_end.can_issue.eq(retirement.can_issue),
-            front_end.sequence.eq(retirement.sequence),
             retirement.start.eq(sequencer.start),
             retirement.columns_last.eq(layer.output.columns_last),
-            retirement.issue.eq(front_end.issue),
             loader.input.eq(layer.input),
             loader.window.eq(layer.window),
             loader.start.eq(sequencer.load),
+            loader.present.eq(sequencer.present),
             loader.rows_finished.eq(retirement.rows),
             store.output.eq(layer.output),
             store.final.eq(sequencer.final),
             store.start.eq(sequencer.store),
-            store.rows_finished.eq(retirement.rows),
-            sequencer.idle.eq(~front_end.busy & retirement.idle & ~loader.busy & ~store.busy),
+            store.rows_finished.eq(Mux(stays, layer.output.rows_last + 1, retirement.rows)),
             sequencer.issued.eq(front_end.issued),
+            sequencer.groups.offered.eq(Cat(operands.valid for operands in front_end.operands)),
+            sequencer.groups.taken.eq(Cat(operands.valid & operands.ready for operands in front_end.operands)),
+        ]
+        workers = [front_end]
+        if vector is not None:
+            workers.append(vector)
+            m.d.comb += [vector.layer.eq(layer), vector.start.eq(sequencer.compute)]
+        for worker in workers:
+            m.d.comb += [worker.can_issue.eq(retirement.can_issue), worker.sequence.eq(retirement.sequence)]
+        working = Cat(worker.busy for worker in workers).any()
+        m.d.comb += [
+            retirement.issue.eq(Cat(worker.issue for worker in workers).any()),
+            sequencer.idle.eq(~working & retirement.idle & ~loader.busy & ~store.busy),
         ]
 
     def _connect_streams(self, m: Module, loader: FeatureLoader, store: FeatureStore) -> None:
@@ -197,21 +232,25 @@ class Core(wiring.Component):
             store.packet_left.eq(encoder.beats.valid & encoder.beats.ready & encoder.beats.payload.last),
         ]
 
-    def _connect_results(
-        self,
-        m: Module,
-        sequencer: Sequencer,
-        weight_loader: WeightLoader,
-        front_end: NullHopFrontEnd,
-        retirement: Retirement,
-        activations: ActivationMemory,
-    ) -> None:
-        config = self.config
-        m.submodules.array = array = MacArray(config, UnitTag(config))
-        m.submodules.collector = collector = ResultCollector(config)
-        m.submodules.post = post = PostProcessor(config, Destination(config))
-        m.submodules.writer = writer = ResultWriter(config)
-        for group in range(config.groups):
+    def _connect_weights(self, m: Module, front_end: NullHopFrontEnd, weight_loader: WeightLoader) -> None:
+        """In a large core a word takes a cycle from the loader to the memories, less than a pass takes to start."""
+        cycles = int(self.config.large)
+        for group in range(self.config.groups):
+            m.submodules[f"weights_{group}"] = memory = WeightMemory(self.config)
+            connect(m, front_end.weights[group], memory.read)
+            word = Value.cast(weight_loader.weight_data)
+            enable = weight_loader.weight_enable[group]
+            m.d.comb += [
+                memory.write.address.eq(delay(m, weight_loader.weight_address, cycles, name=f"weight_address_{group}")),
+                memory.write.data.eq(delay(m, word, cycles, name=f"weight_data_{group}")),
+                memory.write.enable.eq(delay(m, enable, cycles, name=f"weight_enable_{group}", reset_less=False)),
+            ]
+
+    def _array_results(self, m: Module, sequencer: Sequencer, front_end: NullHopFrontEnd) -> stream.Interface:
+        """The array and its collector; returns the collected beats."""
+        m.submodules.array = array = MacArray(self.config, UnitTag(self.config))
+        m.submodules.collector = collector = ResultCollector(self.config)
+        for group in range(self.config.groups):
             connect(m, producer=front_end.operands[group], consumer=array.operands[group])
             connect(m, producer=array.results[group], consumer=collector.results[group])
         m.d.comb += [
@@ -220,11 +259,16 @@ class Core(wiring.Component):
             collector.final_beats_last.eq(sequencer.final_beats_last),
             collector.parity.eq(sequencer.parity),
             collector.first_channel.eq(sequencer.first_channel),
-            post.lower.eq(sequencer.layer.post.lower),
-            post.upper.eq(sequencer.layer.post.upper),
         ]
-        connect(m, producer=weight_loader.parameters, consumer=post.parameters)
-        connect(m, producer=collector.beats, consumer=post.results)
-        connect(m, producer=post.outputs, consumer=writer.outputs)
-        connect(m, producer=writer.writes, consumer=activations.writes[0])
-        connect(m, producer=writer.complete, consumer=retirement.complete)
+        return collector.beats
+
+    def _either(self, m: Module, choice: Value, one: stream.Interface, other: stream.Interface) -> stream.Interface:
+        """The beats of `one` if `choice`, else of `other`, behind a register."""
+        m.submodules.results = results = StreamRegister(PostInput(self.config, Destination(self.config)))
+        m.d.comb += [
+            results.i.payload.eq(Mux(choice, Value.cast(one.payload), Value.cast(other.payload))),
+            results.i.valid.eq(Mux(choice, one.valid, other.valid)),
+            one.ready.eq(choice & results.i.ready),
+            other.ready.eq(~choice & results.i.ready),
+        ]
+        return results.o

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Mux, Signal
+from amaranth import Array, Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.control.result_slicer import ResultSlice, ResultSlicer
 from hw.control.units import UnitTag
 from hw.control.writer import Destination
 from hw.mac.operands import Results
@@ -19,8 +20,13 @@ from hw.post.layouts import PostInput
 class ResultCollector(wiring.Component):
     """Serves one set of groups at a time: block after block, `post_lanes` accumulators a cycle, without a gap.
 
+    ::
+
+        results (G) --> slicer (G) --> choose --> beats
+
     The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's
-    last one are not collected. Between sets the priority rotates.
+    last one are not collected. While a set is served the next one is chosen, with rotating priority; a set that comes
+    when none is served, or follows itself, waits two cycles for that; sets of one beat need three that take turns.
 
     Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity`
     (half of the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group;
@@ -44,65 +50,88 @@ class ResultCollector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        m.submodules.arbiter = arbiter = RotatingArbiter(config.groups)
-        serving = Signal()
-        next_group, group, picked = (Signal(range(config.groups), name=n) for n in ("next_group", "group", "picked"))
+        serving, group = Signal(), Signal(range(config.groups))
         block, beat = Signal(range(config.groups)), Signal(range(config.post_beats))
         offset = Signal.like(self.first_channel)
         channel = Signal.like(self.first_channel)
-        heads = Array(self.config.set_heads(c) for c, _ in config.splits)[self.split]
+        slicers = self._slicers(m)
         valid = Signal(config.groups)
-        m.d.comb += [valid[g].eq(result.valid) for g, result in enumerate(self.results)]
-        block_done, set_done = Signal(), Signal()
+        m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
+        block_done, set_done, leaves = Signal(), Signal(), Signal()
         last_block = block == self.blocks_last
         beats_last = Mux(last_block, self.final_beats_last, config.post_beats - 1)
         m.d.comb += [
-            arbiter.requests.eq(valid & heads),
-            arbiter.accept.eq(~serving),
-            picked.eq(self._index(arbiter.grant)),
-            group.eq(Mux(serving, next_group, picked)),
-            self.beats.valid.eq(Mux(serving, valid.bit_select(next_group, 1), arbiter.grant.any())),
+            self.beats.valid.eq(serving & valid.bit_select(group, 1)),
+            leaves.eq(self.beats.valid & self.beats.ready),
             block_done.eq(beat == beats_last),
             set_done.eq(block_done & last_block),
             channel.eq(self.first_channel + offset),
         ]
-        self._present(m, group, block, beat, block_done, set_done, channel)
-        with m.If(self.beats.valid):
-            # From its first beat on, taken or not, a set keeps its turn.
-            m.d.sync += [serving.eq(1), next_group.eq(group)]
-        with m.If(self.beats.valid & self.beats.ready):
+        self._present(m, slicers, group, block, beat, set_done, channel)
+        with m.If(leaves):
             m.d.sync += [
-                serving.eq(~set_done),
                 beat.eq(Mux(block_done, 0, beat + 1)),
                 offset.eq(Mux(set_done, 0, offset + config.post_lanes)),
-                next_group.eq(group + block_done),
+                group.eq(group + block_done),
             ]
             with m.If(block_done):
                 m.d.sync += block.eq(Mux(set_done, 0, block + 1))
+        self._choose(m, valid, serving, group, leaves & set_done)
         return m
+
+    def _choose(self, m: Module, valid: Value, serving: Value, group: Value, finished: Value) -> None:
+        """Which set is served: from the choice of an earlier cycle, if there is one, so that no path is long."""
+        groups = self.config.groups
+        m.submodules.arbiter = arbiter = RotatingArbiter(groups)
+        heads = Array(self.config.set_heads(c) for c, _ in self.config.splits)[self.split]
+        # The set that is served and the one chosen, by the bit of their first group.
+        served, chosen = Signal(groups), Signal(groups)
+        free = Signal()
+        m.d.comb += [
+            free.eq(~serving | finished),
+            arbiter.requests.eq(valid & heads & ~served & ~chosen),
+            arbiter.accept.eq(free | ~chosen.any()),
+        ]
+        with m.If(arbiter.accept):
+            m.d.sync += chosen.eq(arbiter.grant)
+        with m.If(free):
+            m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
+
+    def _slicers(self, m: Module) -> list[ResultSlicer]:
+        """One a group; a group beyond the last block of maps has its results taken and dropped."""
+        slicers = [ResultSlicer(self.config) for _ in self.results]
+        for index, (slicer, result) in enumerate(zip(slicers, self.results, strict=True)):
+            m.submodules[f"slicer_{index}"] = slicer
+            block = self._block_of(index)
+            beyond = block > self.blocks_last
+            m.d.comb += [
+                slicer.beats_last.eq(Mux(block == self.blocks_last, self.final_beats_last, self.config.post_beats - 1)),
+                slicer.results.valid.eq(result.valid & ~beyond),
+                slicer.results.payload.eq(result.payload),
+                result.ready.eq(slicer.results.ready | beyond),
+            ]
+        return slicers
 
     def _present(
         self,
         m: Module,
+        slicers: list[ResultSlicer],
         group: Value,
         block: Value,
         beat: Value,
-        block_done: Value,
         set_done: Value,
         channel: Value,
     ) -> None:
-        """Put the current beat on `beats`, and take the group's result with its last beat."""
+        """Put the current beat on `beats`, and take its slice."""
         config = self.config
         post = self.beats.payload
-        tag = Signal(UnitTag(config))
-        for index, result in enumerate(self.results):
-            beyond = self._block_of(index) > self.blocks_last
-            taken = (group == index) & self.beats.valid & self.beats.ready & block_done
-            m.d.comb += result.ready.eq(taken | beyond)
-        lanes = Array(Value.cast(result.payload.accumulators) for result in self.results)[group]
+        for index, slicer in enumerate(slicers):
+            m.d.comb += slicer.slices.ready.eq((group == index) & self.beats.valid & self.beats.ready)
+        piece = Signal(ResultSlice(config))
+        m.d.comb += Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group])
+        tag = piece.tag
         m.d.comb += [
-            tag.eq(Array(Value.cast(result.payload.tag) for result in self.results)[group]),
-            Value.cast(post.accumulators).eq(lanes.word_select(beat, config.post_lanes * config.accumulator_bits)),
+            post.accumulators.eq(piece.accumulators),
             post.parameters.eq((self.parity * config.groups + block) * config.post_beats + beat),
             post.slot.eq(group * config.post_beats + beat),
             post.pool_first.eq(tag.pool_first),

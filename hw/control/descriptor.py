@@ -7,7 +7,10 @@ that the hardware only adds and compares.
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import signed, unsigned
+from amaranth.hdl import Value
 from amaranth.lib import data, enum
 
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -18,7 +21,7 @@ def coordinate(config: CoreConfig) -> object:
     return signed(range(2 * (config.max_size + 1)).stop.bit_length() + 1)
 
 
-class Operation(enum.Enum, shape=unsigned(3)):
+class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # Amaranth's own
     """What a layer does.
 
     `CONVOLVE`: the array, fed by the dataflow. `ADD`, `SUM`, `MAXIMUM`: the vector unit, two feature maps element by
@@ -34,12 +37,12 @@ class Operation(enum.Enum, shape=unsigned(3)):
     STORE = 5
 
 
-def runs_on_vector_unit(operation: enum.Enum) -> object:
+def runs_on_vector_unit(operation: Any) -> Value:
     """Whether a layer of this operation runs on the vector unit."""
     return (operation == Operation.ADD) | (operation == Operation.SUM) | (operation == Operation.MAXIMUM)
 
 
-def moves_only(operation: enum.Enum) -> object:
+def moves_only(operation: Any) -> Value:
     """Whether a layer of this operation moves a feature map: it has no weights and no parameters."""
     return (operation == Operation.LOAD) | (operation == Operation.STORE)
 

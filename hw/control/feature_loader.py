@@ -19,9 +19,10 @@ class FeatureLoader(wiring.Component):
     A row is asked for once its place in the ring is free, that is, once no unit under way or to come needs the row
     that is there. One word a cycle.
 
-    Ports: static `input`, `window`; `start` (pulse), `busy` (rows of the map are still to come; without meaning before
-    the first `start`); `rows_finished` (output rows finished in this pass);
-    `segments` Out and `words` In, to and from the decoder; `writes` Out to the activation memory; `rows_loaded`.
+    Ports: static `input`, `window`; `start` (pulse), or `present` (pulse: nothing is to be loaded, all rows are in
+    memory); `busy` (rows of the map are still to come; without meaning before the first of these); `rows_finished`
+    (output rows finished in this pass); `segments` Out and `words` In, to and from the decoder; `writes` Out to the
+    activation memory; `rows_loaded`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -32,6 +33,7 @@ class FeatureLoader(wiring.Component):
                 "input": In(InputLayout(config)),
                 "window": In(WindowLayout(config)),
                 "start": In(1),
+                "present": In(1),
                 "busy": Out(1),
                 "rows_finished": In(rows),
                 "rows_loaded": Out(rows),
@@ -87,7 +89,7 @@ class FeatureLoader(wiring.Component):
         block, ring_row = Signal.like(layout.blocks_last), Signal.like(layout.ring_rows_last)
         decoded, write = self.words.payload, self.writes.payload
         wrap = ring_row == layout.ring_rows_last
-        next_row_address = Mux(wrap, 0, row_address + layout.row_words)
+        next_row_address = Mux(wrap, layout.base, row_address + layout.row_words)
         m.d.comb += [
             write.address.eq(pixel_address + block_word + word),
             write.data.eq(decoded.data),
@@ -116,4 +118,11 @@ class FeatureLoader(wiring.Component):
                         self.rows_loaded.eq(self.rows_loaded + 1),
                     ]
         with m.If(self.start):
-            m.d.sync += [ring_row.eq(0), row_address.eq(0), pixel_address.eq(0), self.rows_loaded.eq(0)]
+            m.d.sync += [
+                ring_row.eq(0),
+                row_address.eq(layout.base),
+                pixel_address.eq(layout.base),
+                self.rows_loaded.eq(0),
+            ]
+        with m.Elif(self.present):
+            m.d.sync += self.rows_loaded.eq(layout.rows_last + 1)

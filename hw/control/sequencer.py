@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Mux, Signal
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor
+from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
 
 COUNTER_BITS = 32
 
@@ -17,24 +19,35 @@ class LayerReport(data.StructLayout):
     """What a finished layer took.
 
     `cycles`: from start to done. `operations`: non-zero activations that entered the array, counted once for each set
-    of groups that shared them.
+    of groups that shared them. `weights`: cycles in which a pass waited for its weights. Then, summed over the groups,
+    the cycles of a pass in which a group took operands (`busy`), had none to take (`activations`), or could not take
+    them because its results had not been taken (`post`).
     """
 
     def __init__(self) -> None:
-        super().__init__({"cycles": COUNTER_BITS, "operations": COUNTER_BITS})
+        names = ("cycles", "operations", "busy", "weights", "activations", "post")
+        super().__init__(dict.fromkeys(names, COUNTER_BITS))
+
+
+class GroupActivity(data.StructLayout):
+    """What each group does in this cycle, one bit a group: has operands (`offered`), takes them (`taken`)."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__({"offered": config.groups, "taken": config.groups})
 
 
 class Sequencer(wiring.Component):
     """Runs the passes of a layer and tells everyone where they are.
 
-    A layer starts when its descriptor is taken and is done when its last packet has left. A pass starts as soon as its
-    weights are in memory.
+    A layer starts when its descriptor is taken and is done when its last packet has left, or its last activation is
+    in memory. A pass starts as soon as its weights are in memory; a layer that only moves a map has none.
 
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
-    `final` (last pass), `blocks_last`; pulses `start` (a pass), `load` (its input rows come by stream), `store` (its
-    rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with `released_words`;
-    `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit a controller);
-    `busy`.
+    `final` (last pass), `blocks_last`; pulses at the start of a pass: `start`, and with it `convolve` (the dataflow
+    works), `compute` (the vector unit works), `load` (input rows come by stream), `present` (the whole input is in
+    memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with
+    `released_words`; `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit
+    a controller), `groups` In (see `GroupActivity`); `busy`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -51,13 +64,17 @@ class Sequencer(wiring.Component):
                 "blocks_last": Out(range(config.groups)),
                 "final_beats_last": Out(range(config.post_beats)),
                 "start": Out(1),
+                "convolve": Out(1),
+                "compute": Out(1),
                 "load": Out(1),
+                "present": Out(1),
                 "store": Out(1),
                 "loaded": In(1),
                 "release": Out(1),
                 "released_words": Out(range(config.weight_depth + 1)),
                 "idle": In(1),
                 "issued": In(config.groups),
+                "groups": In(GroupActivity(config)),
                 "busy": Out(1),
             }
         )
@@ -78,26 +95,30 @@ class Sequencer(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.layers.ready.eq(1)
                 with m.If(self.layers.valid):
-                    m.d.sync += [layer.eq(self.layers.payload), pass_index.eq(0), self.first_channel.eq(0)]
+                    upcoming = self.layers.payload
+                    m.d.sync += [
+                        layer.eq(upcoming),
+                        pass_index.eq(0),
+                        self.first_channel.eq(upcoming.output.first_channel),
+                    ]
                     m.next = "WEIGHTS"
             with m.State("WEIGHTS"):
-                with m.If(ready_passes != 0):
+                with m.If(moves_only(layer.operation) | (ready_passes != 0)):
                     m.next = "START"
             with m.State("START"):
-                m.d.comb += [
-                    self.start.eq(1),
-                    self.load.eq((pass_index == 0) | ~layer.input.resident),
-                    self.store.eq(self.final | ~layer.output.merged),
-                ]
+                self._start_pass(m, pass_index)
                 m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.idle):
-                    m.d.comb += self.release.eq(1)
+                    with m.If(~moves_only(layer.operation)):
+                        m.d.comb += self.release.eq(1)
+                        m.d.sync += [
+                            self.weights_base.eq(self.weights_base + layer.weights.words),
+                            self.parity.eq(~self.parity),
+                        ]
                     m.d.sync += [
                         pass_index.eq(pass_index + 1),
                         self.first_channel.eq(self.first_channel + layer.output.pass_channels),
-                        self.weights_base.eq(self.weights_base + layer.weights.words),
-                        self.parity.eq(~self.parity),
                     ]
                     m.next = "WEIGHTS"
                     with m.If(self.final):
@@ -107,16 +128,40 @@ class Sequencer(wiring.Component):
                 with m.If(self.reports.ready):
                     m.next = "IDLE"
         m.d.comb += self.busy.eq(~states.ongoing("IDLE"))
-        self._count(m)
+        self._count(m, states)
         return m
 
-    def _count(self, m: Module) -> None:
+    def _start_pass(self, m: Module, pass_index: Value) -> None:
+        layer = self.layer
+        first = pass_index == 0
+        convolves = layer.operation == Operation.CONVOLVE
+        loads = (layer.operation == Operation.LOAD) | (convolves & layer.input.streamed)
+        stores = (layer.operation == Operation.STORE) | layer.output.streamed
+        m.d.comb += [
+            self.start.eq(1),
+            self.convolve.eq(convolves),
+            self.compute.eq(runs_on_vector_unit(layer.operation)),
+            self.load.eq(loads & (first | ~layer.input.resident)),
+            self.present.eq(~loads),
+            self.store.eq(stores & (self.final | ~layer.output.merged)),
+        ]
+
+    def _count(self, m: Module, states: Any) -> None:
         report = self.reports.payload
+        running, waiting = Signal(), Signal()
+        # Counted a cycle later, which cuts the paths from the array; a pass ends later than its last operation.
+        counts = {
+            "operations": self.issued,
+            "busy": self.groups.taken,
+            "activations": ~self.groups.offered & running.replicate(self.config.groups),
+            "post": self.groups.offered & ~self.groups.taken,
+        }
+        m.d.comb += [running.eq(states.ongoing("RUN") & ~self.idle), waiting.eq(states.ongoing("WEIGHTS"))]
+        for name, bits in counts.items():
+            seen = Signal(self.config.groups, name=f"{name}_seen")
+            m.d.sync += [seen.eq(bits), report[name].eq(report[name] + sum(seen[1:], start=seen[0]))]
+        m.d.sync += [report.cycles.eq(report.cycles + 1), report.weights.eq(report.weights + waiting)]
+        with m.If(self.reports.valid):
+            m.d.sync += report.eq(report)
         with m.If(self.layers.valid & self.layers.ready):
-            m.d.sync += [report.cycles.eq(1), report.operations.eq(0)]
-        with m.Elif(~self.reports.valid):
-            entered = sum(self.issued[1:], start=self.issued[0])
-            m.d.sync += [
-                report.cycles.eq(report.cycles + 1),
-                report.operations.eq(report.operations + entered),
-            ]
+            m.d.sync += [report.eq(0), report.cycles.eq(1)]

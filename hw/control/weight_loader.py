@@ -18,9 +18,9 @@ class WeightLoader(wiring.Component):
 
     A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream
     beats, of which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write
-    pointer on in all groups that hold this block (those with group mod channel_groups = block). All blocks of a pass
-    start at the same address. At most two passes are held: the one that computes and the next; a word is written once
-    its place in the ring is free. One beat a cycle.
+    pointer on in all groups that hold this block (those with group mod channel_groups = block); on the vector unit
+    `words` is 0, and a block is its parameters. All blocks of a pass start at the same address. At most two passes are
+    held: the one that computes and the next; a word is written once its place in the ring is free. One beat a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
     weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
@@ -53,15 +53,16 @@ class WeightLoader(wiring.Component):
         held = Signal(range(3))
         parity = Signal()
         start = Signal(config.weight_address_bits)
-        used = Signal(range(config.weight_depth + 1))
+        # Words from `start` on that no pass under way holds.
+        room = Signal(range(config.weight_depth + 1), init=config.weight_depth)
+        taken, given_back = Signal.like(room), Signal.like(room)
         block = Signal(range(config.groups))
         word = Signal.like(layer.weights.words)
         plane, beat = Signal(range(PARAMETER_PLANES)), Signal(range(config.post_beats))
 
         last_pass = passes == layer.passes_last
         blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
-        # Words of earlier passes still held, plus this word: its place must lie inside the ring.
-        fits = used + word < config.weight_depth
+        fits = word < room
         parameter = self.parameters.payload
         m.d.comb += [
             self.weight_address.eq(start + word),
@@ -70,8 +71,15 @@ class WeightLoader(wiring.Component):
             parameter.plane.eq(plane),
             parameter.data.eq(Value.cast(self.beats.payload)),
         ]
-        pass_done = Signal()
+        block_done, pass_done = Signal(), Signal()
         holders = self._holders(m, layer.split, block)
+
+        def finish_block() -> None:
+            m.d.comb += block_done.eq(1)
+            m.next = "PARAMETERS"
+            with m.If(last_pass & (block == blocks_last)):
+                m.next = "IDLE"
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.layers.ready.eq(1)
@@ -88,28 +96,32 @@ class WeightLoader(wiring.Component):
                         with m.If(beat == config.post_beats - 1):
                             m.d.sync += beat.eq(0)
                             m.next = "WEIGHTS"
+                            with m.If(layer.weights.words == 0):
+                                finish_block()
             with m.State("WEIGHTS"):
                 m.d.comb += self.beats.ready.eq(fits)
                 with m.If(self.beats.valid & fits):
                     m.d.comb += self.weight_enable.eq(holders)
                     m.d.sync += word.eq(word + 1)
                     with m.If(word + 1 == layer.weights.words):
-                        m.d.sync += [word.eq(0), block.eq(block + 1)]
-                        m.next = "PARAMETERS"
-                        with m.If(block == blocks_last):
-                            m.d.comb += pass_done.eq(1)
-                            m.d.sync += [
-                                block.eq(0),
-                                parity.eq(~parity),
-                                start.eq(start + layer.weights.words),
-                                passes.eq(passes + 1),
-                            ]
-                            with m.If(last_pass):
-                                m.next = "IDLE"
-        m.d.comb += self.loaded.eq(pass_done)
+                        m.d.sync += word.eq(0)
+                        finish_block()
+        m.d.comb += [pass_done.eq(block_done & (block == blocks_last)), self.loaded.eq(pass_done)]
+        with m.If(block_done):
+            m.d.sync += block.eq(block + 1)
+        with m.If(pass_done):
+            m.d.sync += [
+                block.eq(0),
+                parity.eq(~parity),
+                start.eq(start + layer.weights.words),
+                passes.eq(passes + 1),
+            ]
+        # A cycle later than it happens, which is safe: the words of the next pass come behind its parameters.
         m.d.sync += [
             held.eq(held + pass_done - self.release),
-            used.eq(used + Mux(pass_done, layer.weights.words, 0) - Mux(self.release, self.released_words, 0)),
+            taken.eq(Mux(pass_done, layer.weights.words, 0)),
+            given_back.eq(Mux(self.release, self.released_words, 0)),
+            room.eq(room - taken + given_back),
         ]
         return m
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from amaranth.hdl import Module, Shape, ShapeLike
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 
 class TwoPortMemory(wiring.Component):
-    """`depth` words, all zero at first.
+    """`depth` words.
 
     Read data follow one cycle after `read.enable` and stay until the next enabled read. A word must not be read in the
     cycle in which it is written. The users see to that, so synthesis may take whatever the RAM of the target gives
@@ -21,6 +23,8 @@ class TwoPortMemory(wiring.Component):
     depth : int
     parts : int
         Equal parts into which a word is divided for writing; part 0 holds the least significant bits.
+    init : Iterable[int]
+        The first words after power-on; all others are zero. A reset brings nothing back.
 
     Ports
     -----
@@ -28,17 +32,18 @@ class TwoPortMemory(wiring.Component):
     write : {address, enable: one bit a part, data} in
     """
 
-    def __init__(self, shape: ShapeLike, depth: int, *, parts: int = 1) -> None:
+    def __init__(self, shape: ShapeLike, depth: int, *, parts: int = 1, init: Iterable[int] = ()) -> None:
         self.width = Shape.cast(shape).width
         self.depth = depth
         self.parts = parts
+        self._init = list(init)
         read = wiring.Signature({"address": Out(range(depth)), "enable": Out(1), "data": In(self.width)})
         write = wiring.Signature({"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)})
         super().__init__({"read": In(read), "write": In(write)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.store = store = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.store = store = memory.Memory(shape=self.width, depth=self.depth, init=self._init)
         read = store.read_port()
         write = store.write_port(granularity=self.width // self.parts)
         m.d.comb += [

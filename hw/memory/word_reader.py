@@ -10,13 +10,14 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.memory.activation import activation_word, read_latency
+from hw.memory.activation import activation_word
 
 
 class WordRequest(data.StructLayout):
     """A word that is wanted.
 
-    `read` it at `address`, or take it as all zero; `keep` it even if it is zero; `meta` comes back with it.
+    `read` it at `address`, or take it as all zero (the memory is asked all the same, so that words stay in order);
+    `keep` it even if it is zero; `meta` comes back with it.
     """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:
@@ -37,7 +38,7 @@ class WordReader(wiring.Component):
     """One request a cycle in, words in the same order out; zero words that nobody wants to keep are dropped.
 
     Up to `fetch_depth` words are under way or waiting, which hides the memory's latency and its arbitration. Latency:
-    read_latency + 1 cycles from an accepted request to its word.
+    read_latency + 1 cycles from an accepted request to its word, and what the arbitration adds.
 
     Ports: `requests` In stream of `WordRequest`, `words` Out stream of `Word`; `request` and `response` to the memory.
     """
@@ -58,23 +59,22 @@ class WordReader(wiring.Component):
         m = Module()
         depth = self.config.fetch_depth
         credits = Signal(range(depth + 1), init=depth)
-        wanted = self.requests.payload
         issue, drop, pop = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.request.payload.eq(wanted.address),
-            self.request.valid.eq(self.requests.valid & wanted.read & (credits != 0)),
-            self.requests.ready.eq((credits != 0) & (~wanted.read | self.request.ready)),
+            self.request.payload.eq(self.requests.payload.address),
+            self.request.valid.eq(self.requests.valid & (credits != 0)),
+            self.requests.ready.eq(self.request.ready & (credits != 0)),
             issue.eq(self.requests.valid & self.requests.ready),
         ]
         m.d.sync += credits.eq(credits - issue + drop + pop)
 
-        arrived, request = self._delay(m, issue, wanted)
+        arrived, asked = self._asked(m, issue)
         word = Signal(Word(self.config, self.meta))
         m.d.comb += [
             word.data.eq(self.response.data),
-            word.map.eq(Cat(element.any() & request.read for element in word.data)),
-            word.meta.eq(request.meta),
-            drop.eq(arrived & ~word.map.any() & ~request.keep),
+            word.map.eq(Cat(element.any() & asked.read for element in word.data)),
+            word.meta.eq(asked.meta),
+            drop.eq(arrived & ~word.map.any() & ~asked.keep),
         ]
         m.submodules.queue = queue = fifo.SyncFIFO(width=len(Value.cast(word)), depth=depth)
         m.d.comb += [
@@ -87,11 +87,15 @@ class WordReader(wiring.Component):
         ]
         return m
 
-    def _delay(self, m: Module, issue: Value, request: Any) -> tuple[Value, Any]:
-        """The request, as long after its issue as the memory's response comes."""
-        for stage in range(read_latency(self.config)):
-            later_issue = Signal(name=f"issued_{stage}")
-            later = Signal(WordRequest(self.config, self.meta), name=f"request_{stage}")
-            m.d.sync += [later_issue.eq(issue), later.eq(request)]
-            issue, request = later_issue, later
-        return issue, request
+    def _asked(self, m: Module, issue: Value) -> tuple[Value, data.View]:
+        """Whether a word has come, and what was asked for with it: answers come in the order of the requests."""
+        layout = data.StructLayout({"read": 1, "keep": 1, "meta": self.meta})
+        asked, wanted = Signal(layout), self.requests.payload
+        m.submodules.under_way = under_way = fifo.SyncFIFO(width=layout.size, depth=self.config.fetch_depth)
+        m.d.comb += [
+            under_way.w_data.eq(Cat(wanted.read, wanted.keep, wanted.meta)),
+            under_way.w_en.eq(issue),
+            Value.cast(asked).eq(under_way.r_data),
+            under_way.r_en.eq(self.response.valid),
+        ]
+        return self.response.valid, asked

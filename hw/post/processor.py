@@ -17,7 +17,7 @@ from hw.stream.queue import StreamQueue
 
 
 class PostProcessor(wiring.Component):
-    """Bias, requantisation, clamp and max-pooling of `post_lanes` accumulators a cycle.
+    """Bias, requantisation, offset, clamp and max-pooling of `post_lanes` accumulators a cycle.
 
     ::
 
@@ -50,9 +50,11 @@ class PostProcessor(wiring.Component):
     parameters : always ready In stream of ParameterWrite(config)
         Usable by results accepted in a later cycle. An entry must not be written while results that use it
         are accepted.
+    offset : In(signed(operand_bits))
+        Added to the requantised value, before the clamp.
     lower, upper : In(signed(operand_bits))
-        The activation's bounds relative to the output's zero point, lower <= upper. They may change once no
-        accepted result is without its output.
+        The activation's bounds relative to the output's zero point, lower <= upper. They and the offset may change
+        once no accepted result is without its output.
     """
 
     def __init__(self, config: CoreConfig, destination_shape: ShapeLike) -> None:
@@ -66,6 +68,7 @@ class PostProcessor(wiring.Component):
                 "results": In(stream.Signature(PostInput(config, destination_shape))),
                 "outputs": Out(stream.Signature(PostOutput(config, destination_shape))),
                 "parameters": In(stream.Signature(ParameterWrite(config), always_ready=True)),
+                "offset": In(value_shape(config)),
                 "lower": In(value_shape(config)),
                 "upper": In(value_shape(config)),
             }
@@ -105,6 +108,7 @@ class PostProcessor(wiring.Component):
             m.d.comb += [
                 lane.accumulator.eq(accumulators[number]),
                 lane.parameters.eq(memory.parameters[number]),
+                lane.offset.eq(self.offset),
                 lane.lower.eq(self.lower),
                 lane.upper.eq(self.upper),
             ]

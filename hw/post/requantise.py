@@ -20,11 +20,11 @@ COARSE_STEPS = 2
 
 
 class Requantiser(wiring.Component):
-    """One lane: bias, MultiplyByQuantizedMultiplier, clamp. Pipelined, one accumulator a cycle, never stalls.
+    """One lane: bias, MultiplyByQuantizedMultiplier, offset, clamp. Pipelined, one accumulator a cycle, never stalls.
 
     ::
 
-        accumulator + bias -> x * multiplier + nudge -> shift right, saturating -> round -> clamp
+        accumulator + bias -> x * multiplier + nudge -> shift right, saturating -> round, add offset -> clamp
 
     The reference rounds x * multiplier / 2**31 halves up, and the quotient of that and 2**right halves away
     from zero. For right > 0 both roundings together are one floor:
@@ -49,6 +49,8 @@ class Requantiser(wiring.Component):
     accumulator : In(signed(accumulator_bits))
     parameters : In(MapParameters)
         Of the accumulator in the same cycle.
+    offset : In(signed(operand_bits))
+        Added to the rounded value, before the clamp; constant during a layer.
     lower, upper : In(signed(operand_bits))
         The activation's bounds relative to the output's zero point; lower <= upper, constant during a layer.
     value : Out(signed(operand_bits))
@@ -63,6 +65,7 @@ class Requantiser(wiring.Component):
             {
                 "accumulator": In(signed(config.accumulator_bits)),
                 "parameters": In(MapParameters),
+                "offset": In(value_shape(config)),
                 "lower": In(value_shape(config)),
                 "upper": In(value_shape(config)),
                 "value": Out(value_shape(config)),
@@ -104,11 +107,11 @@ class Requantiser(wiring.Component):
         return [(amount[place], 1 << place) for amount in (right, rest) for place in reversed(range(len(amount)))]
 
     def _round_and_clamp(self, m: Module, product: Value) -> Value:
-        """The last three stages: two of shifting, the second of which rounds too, and the clamp."""
+        """The last three stages: two of shifting, the second of which rounds and adds the offset too, and the clamp."""
         steps = self._shift_steps(m)
-        # Halves need one bit more than the value. Until then a number is wider by what the later steps can
-        # shift out; one that is wider still overflows.
-        width = len(self.value) + 1
+        # Halves need one bit more than the value, and what an offset can bring back within the bounds one more. Until
+        # then a number is wider by what the later steps can shift out; one that is wider still overflows.
+        width = len(self.value) + 2
         number = Saturating.of(product[NUDGE_PLACE - self.config.max_left_shift :].as_signed())
         for index, (condition, places) in enumerate(steps):
             fine = index >= COARSE_STEPS
@@ -117,5 +120,5 @@ class Requantiser(wiring.Component):
             delayed = delay(m, condition, self._multiplier.latency + fine, name=f"shift_{index}")
             width_here = width + sum(later for _, later in steps[index + 1 :])
             number = number.shifted_right(delayed, places).narrowed(width_here)
-        rounded = number.rounded_half().registered(m, "rounded")
+        rounded = number.rounded_half(self.offset).registered(m, "rounded")
         return delay(m, rounded.clamped(self.lower, self.upper), 1, name="clamped")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth import Const, Mux
+from amaranth import Cat, Const, Mux
 from amaranth.hdl import Module, Value
 
 from hw.stream.delay import delay
@@ -34,9 +34,10 @@ class Saturating:
         differs = (lost ^ sign.replicate(len(lost))).any()
         return Saturating(self.value[:width].as_signed(), self.overflow | differs, self.negative)
 
-    def rounded_half(self) -> Saturating:
-        """Half of the value, halves up."""
-        return Saturating((self.value + 1) >> 1, self.overflow, self.negative)
+    def rounded_half(self, offset: Value) -> Saturating:
+        """Half of the value, halves up, plus a signed `offset`. An overflow stays one."""
+        # One addition does both: half of (value + 1) + 2 x offset.
+        return Saturating((self.value + Cat(Const(1, 1), offset).as_signed()) >> 1, self.overflow, self.negative)
 
     def clamped(self, lower: Value, upper: Value) -> Value:
         """The number or the nearest bound; the bounds lie within the range of `value`, overflows beyond."""

@@ -62,4 +62,9 @@ class Wire(wiring.Component):
 
 def path_cut(config: CoreConfig, shape: Any) -> SkidBuffer | Wire:
     """A `SkidBuffer` where long paths would meet; in a core of one group, whose paths are short, a `Wire`."""
-    return SkidBuffer(shape) if config.groups > 1 else Wire(shape)
+    return SkidBuffer(shape) if config.large else Wire(shape)
+
+
+def forward_cut(config: CoreConfig, shape: Any) -> StreamRegister | Wire:
+    """A `StreamRegister` where only the payload's path would get long; in a core of one group a `Wire`."""
+    return StreamRegister(shape) if config.large else Wire(shape)

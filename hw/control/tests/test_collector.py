@@ -133,15 +133,14 @@ def test_random_results(channel_groups, config, stalls):
     one.run(stalls, seed)
 
 
-@pytest.mark.parametrize("blocks_last", range(3))
-@pytest.mark.parametrize("final_beats_last", [0, 1, 3])
-def test_there_is_no_gap(blocks_last, final_beats_last):
-    """All groups always have a result: a beat in every cycle, and the sets take turns."""
+@pytest.mark.parametrize("channel_groups, blocks_last, final_beats_last", [(2, 0, 0), (3, 0, 1), (3, 2, 0), (3, 2, 3)])
+def test_there_is_no_gap(channel_groups, blocks_last, final_beats_last):
+    """All groups always have a result: a beat in every cycle but the first three, and the sets take turns."""
     chosen = {"blocks_last": blocks_last, "final_beats_last": final_beats_last}
-    one = Pass(core(6, 8, 2), 3, 10, random.Random(1), **chosen)
+    one = Pass(core(6, 8, 2), channel_groups, 10, random.Random(1), **chosen)
     cycles, turns = one.run(("none", "none"), 1)
-    assert cycles == 10 * 2 * one.beats_of_set
-    assert turns == [0, 3] * 10
+    assert cycles == 3 + 10 * len(one.heads) * one.beats_of_set
+    assert turns == [*one.heads] * 10
 
 
 def test_channels_follow_those_of_the_passes_before():

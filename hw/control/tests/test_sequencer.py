@@ -5,7 +5,8 @@ import pytest
 from amaranth.hdl import Value
 
 from hw.config import CoreConfig
-from hw.control.sequencer import Sequencer
+from hw.control.descriptor import Operation
+from hw.control.sequencer import LayerReport, Sequencer
 from sim.harness.amaranth_sim import simulate, stream_put
 from sim.harness.payload import pack, unpack
 
@@ -18,24 +19,38 @@ PASS_OUTPUTS = (
     "final",
     "blocks_last",
     "final_beats_last",
+    "convolve",
+    "compute",
     "load",
+    "present",
     "store",
 )
 
 
 def random_layer(rng: random.Random) -> dict[str, Any]:
+    operation = rng.choice([Operation.CONVOLVE, *Operation])
     return {
-        "passes_last": rng.choice([0, 0, 1, 3]),
+        "operation": operation,
+        "passes_last": 0 if moves(operation) else rng.choice([0, 0, 1, 3]),
         "split": rng.randrange(len(CONFIG.splits)),
         "weights": {
             "words": rng.randint(1, CONFIG.weight_depth),
             "blocks_last": rng.randrange(CONFIG.groups),
             "final_blocks_last": rng.randrange(CONFIG.groups),
         },
-        "input": {"resident": rng.getrandbits(1)},
-        "output": {"merged": rng.getrandbits(1), "pass_channels": rng.choice([0, 4, 24])},
+        "input": {"resident": rng.getrandbits(1), "streamed": rng.getrandbits(1)},
+        "output": {
+            "merged": rng.getrandbits(1),
+            "streamed": operation != Operation.LOAD and rng.getrandbits(1),
+            "first_channel": rng.choice([0, 8]),
+            "pass_channels": rng.choice([0, 4, 24]),
+        },
         "post": {"final_beats_last": rng.randrange(CONFIG.post_beats)},
     }
+
+
+def moves(operation: Operation) -> bool:
+    return operation in (Operation.LOAD, Operation.STORE)
 
 
 class Bench:
@@ -51,10 +66,10 @@ class Bench:
     def __init__(self, layers: list[dict[str, Any]], eager: float, seed: int) -> None:
         self.sequencer = Sequencer(CONFIG)
         self._layers, self._eager, self._rng, self._seed = list(layers), eager, random.Random(seed), seed
-        self._to_load = sum(layer["passes_last"] + 1 for layer in layers)
+        self._to_load = sum(layer["passes_last"] + 1 for layer in layers if not moves(layer["operation"]))
         self._held = self._base = self._parity = 0
         self._layer: dict[str, Any] | None = None
-        self._offered = self._running = self._idle = False
+        self._offered = self._running = self._idle = self._waiting = False
         self._pass = 0
         self._report: dict[str, int] = {}
 
@@ -79,6 +94,8 @@ class Bench:
                 (sequencer.loaded, given["loaded"]),
                 (sequencer.idle, self._idle or not self._running),
                 (sequencer.issued, given["issued"]),
+                (sequencer.groups.offered, given["offered"]),
+                (sequencer.groups.taken, given["taken"]),
                 (sequencer.reports.ready, given["report_ready"]),
             ):
                 ctx.set(signal, value)
@@ -94,46 +111,75 @@ class Bench:
         self._idle = self._running and (self._idle or self._chance())
         loaded = self._to_load > 0 and self._held < 2 and self._chance()
         self._to_load -= loaded
-        issued = self._rng.getrandbits(CONFIG.groups) if self._running and not self._idle else 0
-        return {"loaded": loaded, "issued": issued, "report_ready": self._chance()}
+        offered, taken, issued = 0, 0, 0
+        if self._running and not self._idle:
+            offered, taken, issued = (self._rng.getrandbits(CONFIG.groups) for _ in range(3))
+        return {
+            "loaded": loaded,
+            "offered": offered,
+            "taken": offered & taken,
+            "issued": offered & taken & issued,
+            "report_ready": self._chance(),
+        }
 
     def _check(self, given: dict[str, int], seen: dict[str, int]) -> None:
         assert seen["busy"] == (self._layer is not None), self._where()
         assert seen["layer_ready"] == (self._layer is None), self._where()
         if seen["start"]:
             self._check_start(seen)
-        if seen["release"]:
-            self._check_release(seen)
         if seen["report_valid"]:
             assert self._layer and self._pass == self._layer["passes_last"] + 1, self._where()
             assert unpack(self.sequencer.reports.payload.shape(), seen["report"]) == self._report, self._where()
         elif self._layer:
-            self._report["cycles"] += 1
-            self._report["operations"] += given["issued"].bit_count()
+            self._count(given, running=self._running and not (seen["start"] or self._idle))
+        if seen["release"]:
+            self._check_release(seen)
+        elif self._layer and moves(self._layer["operation"]) and self._running and self._idle:
+            self._end_pass()
         self._held += given["loaded"]
         if self._offered and seen["layer_ready"]:
             self._layer, self._pass, self._offered = self._layers.pop(0), 0, False
-            self._report = {"cycles": 1, "operations": 0}
+            self._report = dict.fromkeys(LayerReport().members, 0) | {"cycles": 1}
+            self._waiting = True
         elif seen["report_valid"] and given["report_ready"]:
             self._layer = None
 
+    def _count(self, given: dict[str, int], *, running: bool) -> None:
+        offered, taken = given["offered"], given["taken"]
+        for name, count in (
+            ("cycles", 1),
+            ("operations", given["issued"].bit_count()),
+            ("busy", taken.bit_count()),
+            ("post", (offered & ~taken).bit_count()),
+            ("activations", running * (CONFIG.groups - offered.bit_count())),
+            ("weights", self._waiting),
+        ):
+            self._report[name] += count
+
     def _check_start(self, seen: dict[str, int]) -> None:
         layer = self._layer
-        assert layer and not self._running and self._held, self._where()
+        assert layer and not self._running, self._where()
+        operation, source, target = layer["operation"], layer["input"], layer["output"]
+        assert self._held or moves(operation), self._where()
+        loads = operation == Operation.LOAD or (operation == Operation.CONVOLVE and source["streamed"])
+        stores = operation == Operation.STORE or target["streamed"]
         final = self._pass == layer["passes_last"]
         expected = {
             "weights_base": self._base,
             "parity": self._parity,
-            "first_channel": self._pass * layer["output"]["pass_channels"],
+            "first_channel": target["first_channel"] + self._pass * target["pass_channels"],
             "final": int(final),
             "blocks_last": layer["weights"]["final_blocks_last" if final else "blocks_last"],
             "final_beats_last": layer["post"]["final_beats_last"] if final else CONFIG.post_beats - 1,
-            "load": int(self._pass == 0 or not layer["input"]["resident"]),
-            "store": int(final or not layer["output"]["merged"]),
+            "convolve": int(operation == Operation.CONVOLVE),
+            "compute": int(operation in (Operation.ADD, Operation.SUM, Operation.MAXIMUM)),
+            "load": int(loads and (self._pass == 0 or not source["resident"])),
+            "present": int(not loads),
+            "store": int(bool(stores) and (final or not target["merged"])),
         }
         assert {name: seen[name] for name in PASS_OUTPUTS} == expected, self._where()
         assert seen["layer"] == self._pack(layer), self._where()
-        self._running = True
+        self._running, self._waiting, self._idle = True, False, False
 
     def _check_release(self, seen: dict[str, int]) -> None:
         layer = self._layer
@@ -141,9 +187,14 @@ class Bench:
         assert seen["released_words"] == layer["weights"]["words"], self._where()
         self._base = (self._base + layer["weights"]["words"]) % CONFIG.weight_depth
         self._parity ^= 1
-        self._pass += 1
         self._held -= 1
+        self._end_pass()
+
+    def _end_pass(self) -> None:
+        self._pass += 1
         self._running = False
+        assert self._layer
+        self._waiting = self._pass <= self._layer["passes_last"]
 
     def _where(self) -> str:
         return f"pass {self._pass} of {self._layer}, seed {self._seed}"

@@ -12,8 +12,8 @@ from hw.dataflow.nullhop.layouts import PixelOperation, WordContext, WorkUnit
 from hw.dataflow.nullhop.map_decoder import MapDecoder
 from hw.dataflow.nullhop.walker import WindowWalker
 from hw.memory.activation import activation_word
-from hw.memory.word_reader import WordReader, WordRequest
-from hw.stream.register import path_cut
+from hw.memory.word_reader import Word, WordReader, WordRequest
+from hw.stream.register import forward_cut, path_cut
 
 
 class Controller(wiring.Component):
@@ -44,13 +44,14 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.walker = walker = WindowWalker(self.config)
-        # From the memory's arbiters to the walker's counters, and from the array's back-pressure to every controller.
+        # Cuts the path from the memory's arbiters to the walker's counters.
         m.submodules.step_cut = step_cut = path_cut(self.config, WordRequest(self.config, WordContext(self.config)))
-        m.submodules.operation_cut = operation_cut = path_cut(self.config, PixelOperation(self.config))
+        # Between the reader's queue, whose memory is slow to read, and the decoder.
+        m.submodules.word_cut = word_cut = forward_cut(self.config, Word(self.config, WordContext(self.config)))
         m.submodules.reader = reader = WordReader(self.config, WordContext(self.config))
         m.submodules.decoder = decoder = MapDecoder(self.config)
         # Static during a pass, and there two cycles before it: in a large core each controller has a copy nearby.
-        domain = m.d.sync if self.config.groups > 1 else m.d.comb
+        domain = m.d.sync if self.config.large else m.d.comb
         domain += [
             walker.input.eq(self.input),
             walker.window.eq(self.window),
@@ -62,7 +63,7 @@ class Controller(wiring.Component):
         connect(m, producer=step_cut.o, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.request))
         connect(m, producer=flipped(self.response), consumer=reader.response)
-        connect(m, producer=reader.words, consumer=decoder.words)
-        connect(m, producer=decoder.operations, consumer=operation_cut.i)
-        connect(m, producer=operation_cut.o, consumer=flipped(self.operations))
+        connect(m, producer=reader.words, consumer=word_cut.i)
+        connect(m, producer=word_cut.o, consumer=decoder.words)
+        connect(m, producer=decoder.operations, consumer=flipped(self.operations))
         return m

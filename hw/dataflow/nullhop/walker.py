@@ -43,39 +43,42 @@ class WindowWalker(wiring.Component):
         m.submodules.rows = rows = AxisCounter(self.config)
         m.submodules.columns = columns = AxisCounter(self.config)
         active, advance, read = Signal(), Signal(), Signal()
-        word = Signal.like(self.input.pixel_words)
-        tap_done, pixel_done, unit_done, skip_row = Signal(), Signal(), Signal(), Signal()
+        word, base = Signal.like(self.input.pixel_words), Signal.like(rows.here_words)
+        at_last_word, tap_done, pixel_done, unit_done = Signal(), Signal(), Signal(), Signal()
         step, context = self.steps.payload, self.steps.payload.meta
 
-        looked, last_tap = Signal(), Signal()
+        looked, last_tap, row_done, skip_row = Signal(), Signal(), Signal(), Signal()
+        columns_last = Signal.like(self.input.columns)
         row_inside = self._inside(rows.here_at, self.input.rows_last)
-        column_inside = self._inside(columns.here_at, self.input.columns - 1)
+        column_inside = self._inside(columns.here_at, columns_last)
         no_row = ~row_inside & columns.first_tap
         # A cycle to look where the tap lies: the comparisons and what follows from them would be one long path.
         m.d.sync += [
+            columns_last.eq(self.input.columns - 1),
+            base.eq(rows.here_words + columns.here_words),
             skip_row.eq(no_row),
             read.eq(row_inside & column_inside),
+            row_done.eq(columns.last_tap | no_row),
             last_tap.eq(rows.last_tap & (columns.last_tap | no_row)),
             looked.eq(active & ~(advance & tap_done)),
         ]
         m.d.comb += [
-            tap_done.eq(~read | (word == self.input.pixel_words - 1)),
+            tap_done.eq(~read | at_last_word),
             pixel_done.eq(tap_done & last_tap),
             unit_done.eq(pixel_done & rows.last_pool & columns.last_pool),
             self.steps.valid.eq(looked & (read | pixel_done)),
             advance.eq(looked & (~(read | pixel_done) | self.steps.ready)),
             self.units.ready.eq(~active),
-            step.address.eq(rows.here_words + columns.here_words + word),
+            step.address.eq(base + word),
             step.read.eq(read),
             step.keep.eq(pixel_done),
             context.last.eq(pixel_done),
             context.tag.pool_first.eq(rows.first_pool & columns.first_pool),
             context.tag.pool_last.eq(rows.last_pool & columns.last_pool),
         ]
-        self._connect_axes(m, rows, columns, advance, tap_done, pixel_done, skip_row)
+        self._connect_axes(m, rows, columns, advance, tap_done, pixel_done, skip_row, row_done)
         self._count_weights(m, advance, tap_done, pixel_done, skip_row)
-        with m.If(advance):
-            m.d.sync += word.eq(Mux(tap_done, 0, word + 1))
+        self._count_words(m, advance, tap_done, word, at_last_word)
         sequence, address = Signal.like(context.tag.sequence), Signal.like(context.tag.address)
         m.d.comb += [context.tag.sequence.eq(sequence), context.tag.address.eq(address)]
         with m.If(advance & unit_done):
@@ -98,6 +101,7 @@ class WindowWalker(wiring.Component):
         tap_done: Value,
         pixel_done: Value,
         skip_row: Value,
+        row_done: Value,
     ) -> None:
         unit = self.units.payload
         load = self.units.ready & self.units.valid
@@ -107,7 +111,7 @@ class WindowWalker(wiring.Component):
             rows.load.eq(load),
             rows.at.eq(unit.row.at),
             rows.words.eq(unit.row.words),
-            rows.next_tap.eq(advance & tap_done & (columns.last_tap | skip_row)),
+            rows.next_tap.eq(advance & tap_done & row_done),
             rows.next_pool.eq(advance & pixel_done & columns.last_pool),
             columns.axis.eq(self.window.columns),
             columns.ring.eq(0),
@@ -117,6 +121,17 @@ class WindowWalker(wiring.Component):
             columns.next_tap.eq(advance & tap_done & ~skip_row),
             columns.next_pool.eq(advance & pixel_done),
         ]
+
+    def _count_words(self, m: Module, advance: Value, tap_done: Value, word: Value, at_last_word: Value) -> None:
+        """`at_last_word` goes with `word`; all that it is compared with is static."""
+        single, last_but_one = Signal(), Signal.like(word)
+        m.d.sync += [single.eq(self.input.pixel_words == 1), last_but_one.eq(self.input.pixel_words - 2)]
+        with m.If(~advance):
+            m.d.sync += at_last_word.eq(Mux(word == 0, single, at_last_word))
+        with m.Elif(tap_done):
+            m.d.sync += [word.eq(0), at_last_word.eq(single)]
+        with m.Else():
+            m.d.sync += [word.eq(word + 1), at_last_word.eq(word == last_but_one)]
 
     def _count_weights(self, m: Module, advance: Value, tap_done: Value, pixel_done: Value, skip_row: Value) -> None:
         """`weights` goes with the word, `tap_weights` with the tap; both start over for each output."""

@@ -1,5 +1,6 @@
 import random
 from collections import deque
+from functools import partial
 from typing import Any
 
 import pytest
@@ -187,3 +188,39 @@ def test_a_word_is_read_as_soon_as_it_is_written(banks, latency):
             await stream_put(ctx, memory.requests[0], address)
 
     assert simulate(memory, bench, watch) == 1 + 2 + latency
+
+
+@pytest.mark.parametrize("stalls", ["none", "random", "bursty"])
+@pytest.mark.parametrize("banks", [1, 4])
+def test_in_a_large_core_answers_come_in_order_however_long_they_wait(banks, stalls):
+    seed, count = banks, 100
+    config = core(banks, 16).with_changes(groups=2)
+    rng = random.Random(seed)
+    memory = ActivationMemory(config, readers=3)
+    words = [[rng.getrandbits(8) for _ in range(WORD_ELEMENTS)] for _ in range(config.activation_words)]
+    writes = [{"address": a, "data": word, "enable": 0xFFFF} for a, word in enumerate(words)]
+    reads = [[rng.randrange(config.activation_words) for _ in range(count)] for _ in memory.requests]
+    got: list[list[list[int]]] = [[] for _ in reads]
+
+    async def ask(ctx: Any) -> None:
+        """All readers at once, when the words have been written; the last to be answered ends it."""
+        await stream_source(memory.writes[0], writes)(ctx)
+        await ctx.tick()
+        signals = [signal for port in memory.responses for signal in (port.valid, Value.cast(port.data))]
+        sources = [stream_source(p, r, stalls=stalls, seed=seed) for p, r in zip(memory.requests, reads, strict=True)]
+        asking.extend(sources)
+        while any(len(answers) < count for answers in got):
+            _, _, *seen = await ctx.tick().sample(*signals)
+            for answers, valid, bits in zip(got, seen[::2], seen[1::2], strict=True):
+                if valid:
+                    answers.append(unpack(memory.responses[0].data.shape(), bits))
+
+    asking: list[Any] = []
+
+    async def reader(ctx: Any, index: int) -> None:
+        while len(asking) <= index:
+            await ctx.tick()
+        await asking[index](ctx)
+
+    simulate(memory, *(partial(reader, index=i) for i in range(len(reads))), ask, deadline=5_000)
+    assert got == [[words[address] for address in wanted] for wanted in reads], f"seed {seed}"

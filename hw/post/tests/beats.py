@@ -24,7 +24,7 @@ class PostBench:
     count : int
         Beats. Windows of pooling are of random length, all closed at the end.
     seed : int
-    lower, upper : int
+    lower, upper, offset : int
     pooling : bool
         Else each beat opens and closes its own window.
     entries : range
@@ -39,11 +39,13 @@ class PostBench:
         seed: int,
         lower: int,
         upper: int,
+        offset: int = 0,
         pooling: bool = True,
         entries: range | None = None,
     ) -> None:
         self.config = config
         self.bounds = lower, upper
+        self.offset = offset
         rng = np.random.default_rng(seed)
         lanes = config.post_lanes
         self._entries = entries or range(parameter_entries(config))
@@ -100,7 +102,7 @@ class PostBench:
             yield slot, int(first), int(not remaining[slot])
 
     def _expected(self, chosen: Samples) -> Iterator[dict[str, Any]]:
-        values = chosen.requantised(*self.bounds)
+        values = chosen.requantised(*self.bounds, self.offset)
         maxima: dict[int, Any] = {}
         for beat, value in zip(self.beats, values, strict=True):
             slot = beat["slot"]

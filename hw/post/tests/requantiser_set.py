@@ -27,7 +27,7 @@ class RequantiserSet(wiring.Component):
     """Gives each sample to every requantiser; their values come out together.
 
     Ports: `samples` In stream {accumulator, parameters}, `values` Out stream of one signed(17) a requantiser
-    (never to be stalled), `lower` and `upper`.
+    (never to be stalled), `offset`, `lower` and `upper`.
     """
 
     def __init__(self, requantisers: Sequence[Requantiser]) -> None:
@@ -36,6 +36,7 @@ class RequantiserSet(wiring.Component):
             {
                 "samples": In(stream.Signature(_SAMPLE)),
                 "values": Out(stream.Signature(data.ArrayLayout(_BOUND, len(requantisers)))),
+                "offset": In(_BOUND),
                 "lower": In(_BOUND),
                 "upper": In(_BOUND),
             }
@@ -51,6 +52,7 @@ class RequantiserSet(wiring.Component):
             m.d.comb += [
                 requantiser.accumulator.eq(self.samples.payload.accumulator),
                 requantiser.parameters.eq(self.samples.payload.parameters),
+                requantiser.offset.eq(self.offset),
                 requantiser.lower.eq(self.lower),
                 requantiser.upper.eq(self.upper),
             ]
@@ -65,20 +67,21 @@ def check(
     samples: Samples,
     bounds: tuple[int, int],
     seed: int,
+    offset: int = 0,
 ) -> None:
     """Each requantiser gives what the golden model gives, for the shifts within its configuration's limit."""
     mask = (1 << _BOUND.width) - 1
-    settings = {"lower": bounds[0] & mask, "upper": bounds[1] & mask}
+    settings = {"offset": offset & mask, "lower": bounds[0] & mask, "upper": bounds[1] & mask}
     beats = {"samples": _beats(samples)}
     result = run_bench(bench, beats, expect={"values": len(samples)}, settings=settings, seed=seed)
     layout = data.ArrayLayout(_BOUND, len(requantisers))
     got = np.array([unpack(layout, beat) for beat in result.beats("values")])
-    expected = samples.requantised(*bounds)
+    expected = samples.requantised(*bounds, offset)
     for values, requantiser in zip(got.T, requantisers, strict=True):
         within = samples.shift <= requantiser.config.max_left_shift
         wrong = np.flatnonzero(within & (values != expected))
         assert not len(wrong), (
-            f"{len(wrong)} wrong with {requantiser.config}: {samples[wrong[0]]} gives {values[wrong[0]]}, "
+            f"{len(wrong)} wrong with {requantiser.config}: {samples[wrong[0]]}, offset {offset} gives {values[wrong[0]]}, "
             f"expected {expected[wrong[0]]}; seed {seed}"
         )
 

@@ -43,12 +43,12 @@ class Samples:
         """The fields of `MapParameters` of one sample."""
         return {name: int(values[index]) for name, values in vars(self).items() if name != "accumulator"}
 
-    def requantised(self, lower: int, upper: int) -> Ints:
-        """Distances from the zero point, by the golden model."""
+    def requantised(self, lower: int, upper: int, offset: int = 0) -> Ints:
+        """Distances from the zero point, by the golden model, plus an offset, clamped."""
         total = wrap_int32(self.accumulator + self.bias)
         double = multiply_by_quantised_multiplier(total, self.multiplier, self.shift)
         single = multiply_rounding_once(total, self.multiplier, self.shift)
-        return np.clip(np.where(self.single_rounding, single, double), lower, upper)
+        return np.clip(np.where(self.single_rounding, single, double) + offset, lower, upper)
 
 
 def random_samples(count: int, rng: np.random.Generator, *, max_left_shift: int) -> Samples:
@@ -66,7 +66,8 @@ def corner_samples(*, max_left_shift: int) -> Samples:
     """Every shift with the extreme multipliers and accumulators at, one below and one above each tie."""
     shifts = range(SMALLEST_SHIFT, max_left_shift + 1)
     multipliers = (0, 1 << 30, (1 << 30) + 1, 3 << 29, (1 << 31) - 1)
-    outputs = (-256, -255, -2, -1, 0, 1, 2, 255, 256)
+    # Bounds of an activation, of what an offset brings back to them, and of a lane's range.
+    outputs = (-513, -512, -511, -256, -255, -2, -1, 0, 1, 2, 255, 256, 510, 511, 512)
     rows = []
     for shift in shifts:
         for multiplier in multipliers:
@@ -84,7 +85,7 @@ def _around_ties(multiplier: int, shift: int, outputs: tuple[int, ...]) -> set[i
 
 def _near_ties(multiplier: Ints, shift: Ints, rng: np.random.Generator) -> Ints:
     """Accumulators whose outputs lie close to a half, as far as they fit in 32 bits."""
-    half_outputs = 2 * rng.integers(-300, 300, len(shift)) + 1
+    half_outputs = 2 * rng.integers(-600, 600, len(shift)) + 1
     quotient = half_outputs * np.exp2(30.0 - shift) / np.maximum(multiplier, 1 << 30)
     ties = np.floor(np.clip(quotient, *_INT32)).astype(np.int64)
     return wrap_int32(ties + rng.integers(-1, 3, len(shift)))

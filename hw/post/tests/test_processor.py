@@ -21,6 +21,7 @@ def _processor(bench: PostBench) -> tuple[PostProcessor, Any]:
     processor = PostProcessor(bench.config, DESTINATION_BITS)
 
     async def load(ctx: Any) -> None:
+        ctx.set(processor.offset, bench.offset)
         ctx.set(processor.lower, bench.bounds[0])
         ctx.set(processor.upper, bench.bounds[1])
         for write in bench.parameter_writes():
@@ -49,10 +50,11 @@ def test_random_beats_give_what_the_model_gives(config, source, sink):
     assert outputs.beats == bench.outputs, f"seed {seed}"
 
 
+@pytest.mark.parametrize("offset", [0, -128, 77])
 @pytest.mark.parametrize("bounds", [(0, 0), (-128, 127), (0, 255), (-100, -20)])
-def test_bounds(bounds):
+def test_bounds_and_offset(bounds, offset):
     seed = 4
-    bench = PostBench(CONFIGS["one slot"], 60, seed=seed, lower=bounds[0], upper=bounds[1])
+    bench = PostBench(CONFIGS["one slot"], 60, seed=seed, lower=bounds[0], upper=bounds[1], offset=offset)
     processor, load = _processor(bench)
     outputs = StreamSink(processor.outputs, count=len(bench.outputs))
     beats = stream_source(processor.results, bench.beats)

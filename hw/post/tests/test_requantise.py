@@ -39,21 +39,35 @@ def test_random_accumulators(bench, seed, bounds):
     check(bench, REQUANTISERS, samples, bounds, seed)
 
 
-@pytest.mark.parametrize("bounds", [(-(1 << 16), (1 << 16) - 1), (-40_000, 0)])
-def test_wide_activations(bounds):
+@pytest.mark.parametrize("offset", [-256, -128, 1, 127, 255])
+def test_offset(bench, offset):
+    """What lies beyond the values that an activation has comes back within the bounds, or stays beyond."""
+    seed = offset
+    samples = random_samples(20_000, np.random.default_rng(abs(seed)), max_left_shift=MOST_LEFT_SHIFT)
+    for bounds in ((-256, 255), (-128, 127)):
+        check(bench, REQUANTISERS, samples, bounds, seed, offset)
+        check(bench, REQUANTISERS, corner_samples(max_left_shift=MOST_LEFT_SHIFT), bounds, seed, offset)
+
+
+@pytest.mark.parametrize(
+    "bounds, offset",
+    [((-(1 << 16), (1 << 16) - 1), 0), ((-40_000, 0), 0), ((-(1 << 16), 65_000), -40_000), ((0, 60_000), 30_000)],
+)
+def test_wide_activations(bounds, offset):
     seed = 1
     config = CoreConfig(activation_bits=16, post_dsps=2)
     samples = random_samples(800, np.random.default_rng(seed), max_left_shift=config.max_left_shift)
-    expected = samples.requantised(*bounds)
+    expected = samples.requantised(*bounds, offset)
     dut = Requantiser(config)
 
     async def bench(ctx: Any) -> None:
+        ctx.set(dut.offset, offset)
         ctx.set(dut.lower, bounds[0])
         ctx.set(dut.upper, bounds[1])
         for cycle in range(len(samples) + dut.latency):
             if cycle >= dut.latency:
                 number = cycle - dut.latency
-                assert ctx.get(dut.value) == expected[number], f"{samples[number]}, seed {seed}"
+                assert ctx.get(dut.value) == expected[number], f"{samples[number]}, offset {offset}, seed {seed}"
             index = min(cycle, len(samples) - 1)
             ctx.set(dut.accumulator, int(samples.accumulator[index]))
             ctx.set(dut.parameters.as_value(), pack(MapParameters, samples.parameters(index)))

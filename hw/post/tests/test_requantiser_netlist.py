@@ -30,6 +30,7 @@ class NetlistRequantiser(Requantiser):
             i_rst=ResetSignal(),
             i_accumulator=self.accumulator,
             i_parameters=Value.cast(self.parameters),
+            i_offset=self.offset,
             i_lower=self.lower,
             i_upper=self.upper,
             o_value=self.value,

@@ -74,6 +74,9 @@ def test_random_walks(seed, ring):
             ):
                 ctx.set(signal, value)
             await ctx.tick()
+            for move in (counter.load, counter.next_tap, counter.next_pool):
+                ctx.set(move, 0)
+            await ctx.tick()
             if load:
                 model.load(at, words)
             elif next_pool:

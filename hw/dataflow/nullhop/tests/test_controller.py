@@ -12,8 +12,8 @@ from hw.memory.tests.ports import ActivationReadPort
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_source
 from sim.random_layers import LayerShape
 
-LATENCY = 6 + read_latency(SMALL)
-"""The copies of what is static, walker (taking a unit, looking at a tap), skid buffer, reader, decoder, skid buffer."""
+LATENCY = 7 + read_latency(SMALL)
+"""The copies of what is static, walker (taking a unit, looking at a tap), skid buffer, reader, register, decoder."""
 
 
 def gather(

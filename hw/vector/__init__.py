@@ -1,0 +1,1 @@
+"""The vector unit: adds feature maps, and sums or compares the elements of windows."""

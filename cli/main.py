@@ -1,6 +1,6 @@
 """The `skipstone` command: finds the subcommand asked for, and turns a user's error into one line.
 
-A subcommand lives in the module of its name, as a function of its name. The module is imported when the
+A subcommand lives in the module of its name, as a function of its name (with _ for -). The module is imported when the
 subcommand is run, not before, so that `skipstone --help` does not wait for Amaranth.
 """
 
@@ -16,6 +16,9 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
     "simulate": "Run a network in the generated Verilog and prove every layer equal to the golden model.",
+    "compile": "Compile a network into a program file, and show the plan.",
+    "run": "Run a compiled program on an accelerator, and show its answer.",
+    "serve-sim": "Run a simulated board behind a pseudo-terminal.",
     "golden": "Run a network through the golden model and write every tensor.",
     "inspect": "Show a network: a row a layer, with shapes, multiplies and zeros.",
     "accuracy": "Classify a whole test set with the golden model.",
@@ -42,9 +45,10 @@ class _LazyCommands(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    """The command made from function `name` of module `cli.<name>`."""
+    """The command made from the function of that name in module `cli.<name>`."""
     single = typer.Typer(add_completion=False)
-    single.command(name)(getattr(import_module(f"cli.{name}"), name))
+    python_name = name.replace("-", "_")
+    single.command(name)(getattr(import_module(f"cli.{python_name}"), python_name))
     return typer.main.get_command(single)
 
 

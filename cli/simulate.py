@@ -1,44 +1,42 @@
-"""`skipstone simulate`: run a network in the generated Verilog and prove every layer equal to the golden model."""
+"""`skipstone simulate`: run a network in the generated Verilog and prove every tensor equal to the golden model."""
 
 from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy.typing as npt
 import typer
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from cli.options import Dataflow, DataflowOption, Groups, Lanes
+from cli.accelerators import compile_for
+from cli.options import (
+    Dataflow,
+    DataflowOption,
+    Groups,
+    JsonOption,
+    Lanes,
+    Simulator,
+    SimulatorOption,
+    Stalls,
+    StallsOption,
+    WavesOption,
+    check_waves,
+)
+from cli.tables import count, decimals, new_progress, new_table, percent, print_line, print_table
+from host.device import AcceleratorError
 from hw.config import CoreConfig
-from models.errors import SkipstoneError
 from models.files import write_text
 from models.importers import load
 from models.inputs import read_input
+from models.network import Network
+from sim.accelerator_run import AcceleratorRun, run_program
 from sim.harness.runner import SimulationError
 from sim.network_run import NetworkRun, make_jobs, run_network
 
-_PIPE_WIDTH = 140
-
-
-class Simulator(StrEnum):
-    """The choices of ``--simulator``."""
-
-    verilator = "verilator"
-    icarus = "icarus"
-
-
-class Stalls(StrEnum):
-    """The choices of ``--stalls``."""
-
-    none = "none"
-    random = "random"
+Run = NetworkRun | AcceleratorRun
 
 
 def simulate(
@@ -49,82 +47,99 @@ def simulate(
     dataflow: DataflowOption = Dataflow.nullhop,
     groups: Groups = 8,
     lanes: Lanes = 16,
-    layer: Annotated[str | None, typer.Option(help="Run this layer only (see `skipstone inspect`).")] = None,
-    simulator: Annotated[Simulator, typer.Option(help="What runs the Verilog.")] = Simulator.verilator,
+    layer: Annotated[str | None, typer.Option(help="Run this layer alone (see `skipstone inspect`).")] = None,
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help="Run the layers of the array one by one, for a network with others.")
+    ] = False,
+    simulator: SimulatorOption = Simulator.verilator,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample or random input, and of the stalls.")] = 0,
-    stalls: Annotated[Stalls, typer.Option(help="Stall every stream at random.")] = Stalls.none,
-    waves: Annotated[Path | None, typer.Option(dir_okay=False, help="Record waves to this .fst file.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, help="Write the results to this file.")
-    ] = None,
+    stalls: StallsOption = Stalls.none,
+    waves: WavesOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """Run NETWORK in the generated Verilog and compare every layer's bytes with the golden model.
+    """Run NETWORK in the generated Verilog and compare every tensor's bytes with the golden model.
 
-    Every convolution and fully connected layer runs in RTL, fed with the true previous tensor; the other layers run in
-    the golden model. Exit status 0 if all are equal, 1 if not.
+    The network is compiled into one program, which the accelerator runs from one start; then it runs again, a layer
+    at a time, to look at every tensor. With `--layer` or `--by-layer` the core alone runs one layer after another,
+    each fed with the true previous tensor. Exit status 0 if all are equal, 1 if not.
     """
-    if waves is not None and waves.suffix != ".fst":
-        raise SkipstoneError(f"{waves}: waves are an .fst file; name it {waves.with_suffix('.fst')}")
+    check_waves(waves)
     config = CoreConfig.sized(groups, lanes)
     loaded = load(network)
-    jobs = make_jobs(loaded, read_input(loaded, input, seed), config, layer=layer)
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("compiling", total=len(jobs))
-        try:
-            run = run_network(
-                loaded,
-                jobs,
-                config,
-                simulator=simulator.value,
-                seed=seed,
-                stalls=stalls.value,
-                waves=waves,
-                on_stage=lambda stage: progress.update(task, description=stage),
-                on_layer=lambda done: progress.update(task, completed=done),
-            )
-        except SimulationError as error:  # a fault of the hardware, as a mismatch is
-            print(f"skipstone: {error}", file=sys.stderr)
-            raise typer.Exit(1) from None
+    values = read_input(loaded, input, seed)
+    options = {"simulator": simulator.value, "seed": seed, "stalls": stalls.value, "waves": waves}
+    if layer is not None or by_layer:
+        run = _run_layers(loaded, values, config, layer, options)
+    else:
+        run = _run_whole(loaded, values, config, options)
     if json_file is not None:
         write_text(json_file, json.dumps(run.as_json(), indent=2) + "\n")
-    _show(run, console if console.is_terminal else Console(width=_PIPE_WIDTH))
+    _show(run)
     if not run.equal:
         raise typer.Exit(1)
 
 
-def _show(run: NetworkRun, console: Console) -> None:
-    title = f"{escape(run.network.name)} on {run.config.groups} x {run.config.lanes} multipliers"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("layer")
-    table.add_column("dataflow")
+def _run_layers(
+    network: Network, values: npt.NDArray, config: CoreConfig, layer: str | None, options: Mapping[str, Any]
+) -> Run:
+    jobs = make_jobs(network, values, config, layer=layer)
+    return _watched(len(jobs), lambda **told: run_network(network, jobs, config, **options, **told))
+
+
+def _run_whole(network: Network, values: npt.NDArray, config: CoreConfig, options: Mapping[str, Any]) -> Run:
+    program = compile_for(network, config)
+    return _watched(len(program.layers), lambda **told: run_program(program, values, **options, **told))
+
+
+def _watched(layers: int, run: Callable[..., Run]) -> Run:
+    """Run, and show how far it is; a fault of the hardware, as a mismatch is one, ends with exit status 1."""
+    with new_progress() as progress:
+        task = progress.add_task("compiling", total=layers)
+        try:
+            return run(
+                on_stage=lambda stage: progress.update(task, description=stage),
+                on_layer=lambda done: progress.update(task, completed=done),
+            )
+        except (SimulationError, AcceleratorError) as error:
+            print(f"skipstone: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+
+
+def _show(run: Run) -> None:
     headings = ("cycles", "predicted", "MACs", "multiplies", "skipped, %", "utilisation, %", "MAC/cycle/lane")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    table.add_column("equal")
+    title = f"{run.network.name} on {run.config.groups} x {run.config.lanes} multipliers"
+    table = new_table(title, ("layer", "dataflow"), headings, ("equal",))
     multipliers = run.config.groups * run.config.lanes
-    total = {"name": "total", "dataflow": "", **run.total()}
-    for row in [*run.rows(), total]:
-        if row is total:
-            table.add_section()
-        table.add_row(
-            row["name"],
-            row["dataflow"],
-            f"{row['cycles']:,}",
-            f"{row['predicted_cycles']:,}",
-            f"{row['macs']:,}",
-            f"{row['multiplies']:,}",
-            f"{100 * (1 - row['multiplies'] / row['macs']):.1f}",
-            f"{100 * row['utilisation']:.1f}",
-            f"{row['macs'] / (row['cycles'] * multipliers):.2f}",
-            "yes" if row["equal"] else "NO",
-        )
-    console.print(table)
-    if run.golden_operators:
-        counts = ", ".join(f"{count} {op}" for op, count in run.golden_operators.items())
-        console.print(f"in the golden model: {counts}", highlight=False, soft_wrap=True)
-    for layer in run.layers:
-        if layer.mismatch is not None:
-            line = f"{layer.job.program.conv.name}: {layer.mismatch}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for row in run.rows():
+        table.add_row(*_cells(row, multipliers))
+    table.add_section()
+    table.add_row(*_cells({"name": "total", "dataflow": "", **run.total()}, multipliers))
+    print_table(table)
+    if isinstance(run, NetworkRun):
+        _print_counts("in the golden model", run.golden_operators)
+    else:
+        _print_counts("on the host", run.host_operators)
+    for name, mismatch in run.mismatches.items():
+        print_line(f"{name}: {mismatch}")
+
+
+def _cells(row: Mapping[str, Any], multipliers: int) -> Sequence[str]:
+    """A row of the table; shares of multiplications mean nothing for an operator without."""
+    macs, cycles = row["macs"], row["cycles"]
+    return (
+        row["name"],
+        row["dataflow"],
+        count(cycles),
+        count(row["predicted_cycles"]),
+        count(macs or None),
+        count(row["multiplies"] if macs else None),
+        percent(1 - row["multiplies"] / macs if macs else None),
+        percent(row["utilisation"] if macs else None),
+        decimals(macs / (cycles * multipliers) if macs else None, 2),
+        "yes" if row["equal"] else "NO",
+    )
+
+
+def _print_counts(where: str, operators: Mapping[str, int]) -> None:
+    if operators:
+        print_line(f"{where}: {', '.join(f'{times} {op}' for op, times in operators.items())}")

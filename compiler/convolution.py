@@ -147,6 +147,21 @@ def with_pooling(convolution: Convolution, pooling: MaxPool2D) -> Convolution | 
     return replace(convolution, pool=pooling.kernel, pool_stride=pooling.stride, output=pooling.output)
 
 
+def with_more_maps(convolution: Convolution, maps: int) -> Convolution:
+    """The convolution with so many maps; those that it does not have are zeros."""
+    more = maps - convolution.maps
+    if not more:
+        return convolution
+    vectors = ((0, more),)
+    return replace(
+        convolution,
+        weights=np.pad(convolution.weights, (*vectors, (0, 0), (0, 0), (0, 0))),
+        bias=np.pad(convolution.bias, vectors),
+        multiplier=np.pad(convolution.multiplier, vectors),
+        shift=np.pad(convolution.shift, vectors),
+    )
+
+
 def convolutions(network: Network) -> dict[str, Convolution]:
     """Every layer that the array runs, by name, in order.
 

@@ -18,20 +18,27 @@ from compiler.convolution import Convolution
 from compiler.mapping import Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
+from hw.memory.activation import read_latency
 from hw.stream.layouts import map_units, row_units
 
 Counts = npt.NDArray[np.int64]
 
 LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
-FETCH_LATENCY = 7
-"""From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
 ARRAY_LATENCY = 4
 """From a unit's last activation in the map decoder to its results."""
-WRITE_LATENCY = 12
-"""From a unit's results, taken by the post-processor, to its retirement."""
 STORE_LATENCY = 14
 """From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
+
+
+def fetch_latency(config: CoreConfig) -> int:
+    """From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
+    return 5 + read_latency(config) + config.large
+
+
+def write_latency(config: CoreConfig) -> int:
+    """From a unit's results, as soon as the post-processor has time for them, to its retirement."""
+    return 12 + 3 * config.large + config.vector
 
 
 @dataclass(frozen=True)
@@ -145,10 +152,11 @@ class _Controller:
     word `fetch_depth` before has gone into the decoder.
     """
 
-    def __init__(self, fetch_depth: int) -> None:
+    def __init__(self, config: CoreConfig) -> None:
         self.walker = 0.0
         self.decoder = 0.0
-        self.taken: deque[float] = deque([0.0] * fetch_depth, maxlen=fetch_depth)
+        self.taken: deque[float] = deque([0.0] * config.fetch_depth, maxlen=config.fetch_depth)
+        self._latency = fetch_latency(config)
 
     def run(self, given: float, steps: int, words: int, issues: int, held_until: float) -> float:
         """Do a unit; returns when its last activation leaves the decoder.
@@ -157,11 +165,11 @@ class _Controller:
         """
         depth = len(self.taken)
         asked = max(given, self.taken[0])
-        first = max(self.decoder, asked + FETCH_LATENCY)
+        first = max(self.decoder, asked + self._latency)
         per_word = issues / words
         last_taken = first + (words - depth) * per_word if words > depth else self.taken[words - 1]
         self.walker = max(asked + steps, last_taken)
-        self.decoder = max(first + issues, self.walker + FETCH_LATENCY, held_until)
+        self.decoder = max(first + issues, self.walker + self._latency, held_until)
         kept = min(words, depth)
         self.taken.extend(first + (words - kept + index) * per_word for index in range(kept))
         return self.decoder
@@ -187,14 +195,14 @@ class PassSimulation:
     ) -> None:
         self.conv, self.mapping, self.config, self.costs = conv, mapping, config, costs
         self.load, self.store = load, store
-        self.collect = collect * conv.pool[0] * conv.pool[1]
+        self.collect, self.results = collect, conv.pool[0] * conv.pool[1]
 
     def run(self, start: int, loads: bool) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         rows, columns = self.conv.output_size
         geometry, mapping = self.mapping.geometry, self.mapping
-        window = unit_window(self.config)
-        controllers = [_Controller(self.config.fetch_depth) for _ in range(mapping.space_groups)]
+        window, latency = unit_window(self.config), write_latency(self.config)
+        controllers = [_Controller(self.config) for _ in range(mapping.space_groups)]
         free = [(float(start), index) for index in range(mapping.space_groups)]
         collected = [0.0] * mapping.space_groups
         top = self.conv.padding[0][0]
@@ -204,7 +212,7 @@ class PassSimulation:
         stored: list[float] = []
         retired: deque[float] = deque([0.0] * window, maxlen=window)
         load_at = start + float(LOAD_LATENCY)
-        post_free = 0.0
+        post_free, work, first_result = 0.0, 0, None
         given = float(start)
         for row in range(rows):
             needed = max(0, min(sent, row * geometry.unit_rows - top + geometry.reach + 1))
@@ -225,9 +233,14 @@ class PassSimulation:
                     int(self.costs.issues[row, column]),
                     collected[index] - ARRAY_LATENCY,
                 )
+                # Results but a unit's last are collected while others are computed: together they only take their time.
+                if first_result is None:
+                    first_result = end + ARRAY_LATENCY - (end - given) * (self.results - 1) / self.results
+                work += self.collect * self.results
                 post_free = max(post_free, end + ARRAY_LATENCY) + self.collect
+                post_free = max(post_free, first_result + work)
                 collected[index] = post_free
-                retired.append(max(post_free + WRITE_LATENCY, retired[-1] + 1))
+                retired.append(max(post_free + latency, retired[-1] + 1))
                 heapq.heappush(free, (controllers[index].walker, index))
             finished.append(retired[-1])
             leaves = 0 if self.store is None else int(self.store[row])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from amaranth.hdl import Shape, ShapeLike
@@ -15,10 +17,61 @@ from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
 
+Fields = dict[str, Any]
 
-def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping) -> dict[str, int]:
+
+@dataclass(frozen=True)
+class Place:
+    """Where a feature map lies in the activation memory.
+
+    Attributes:
+        base: word with channel 0 of the first pixel's place; first_channel: of the pixels, where the map begins.
+        pixel_words, row_words: from a pixel and from a row to the next.
+    """
+
+    base: int
+    pixel_words: int
+    row_words: int
+    first_channel: int = 0
+
+    @property
+    def first_word(self) -> int:
+        """The word with the map's first channel."""
+        return self.base + self.first_channel // WORD_ELEMENTS
+
+    def end(self, rows: int, columns: int, channels: int) -> int:
+        """The word after the last one of a map of this shape, relative to `base`."""
+        last_pixel = (rows - 1) * self.row_words + (columns - 1) * self.pixel_words
+        return last_pixel + ceil_div(self.first_channel + channels, WORD_ELEMENTS)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a layer's input and output lie, and whether both stay in memory or travel by stream."""
+
+    input: Place
+    output: Place
+    streamed: bool = False
+
+
+def streamed_places(conv: Convolution, mapping: Mapping) -> Places:
+    """Rings of rows, one behind the other, that feature maps stream through."""
+    input_row = conv.size[1] * mapping.input_pixel_words
+    output_row = conv.output_size[1] * mapping.output_pixel_words
+    return Places(
+        Place(0, mapping.input_pixel_words, input_row),
+        Place(mapping.input_ring * input_row, mapping.output_pixel_words, output_row),
+        streamed=True,
+    )
+
+
+def threshold(zero_point: int, config: CoreConfig) -> int:
+    """The largest stored value that means a positive distance from the zero point."""
+    return (1 << (config.activation_bits - 1)) - 1 - zero_point
+
+
+def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length."""
-    row_words = conv.size[1] * mapping.input_pixel_words
     top = conv.padding[0][0]
     tap, pool = conv.dilation[0], geometry.stride_rows
 
@@ -39,18 +92,18 @@ def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping) -> dict[
     }
 
 
-def _columns_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, config: CoreConfig) -> dict[str, int]:
-    """Columns lie in a row: offsets are modulo their own range, so that negative ones work."""
+def _columns_axis(conv: Convolution, geometry: Geometry, place: Place, config: CoreConfig) -> Fields:
+    """Columns lie in a row: offsets are modulo their own range, so that negative ones work. They count from word 0."""
     left = conv.padding[1][0]
     tap, pool = conv.dilation[1], conv.stride[1]
     modulus = 1 << Shape.cast(axis_words(config)).width
 
     def words(columns: int) -> int:
-        return columns * mapping.input_pixel_words % modulus
+        return columns * place.pixel_words % modulus
 
     return {
         "start": -left,
-        "start_words": words(-left),
+        "start_words": (place.first_word + words(-left)) % modulus,
         "unit_step": geometry.unit_columns,
         "unit_words": words(geometry.unit_columns),
         "pool_last": conv.pool[1] - 1,
@@ -69,21 +122,23 @@ def _packet(channels: int) -> tuple[int, int]:
 
 
 def describe(
-    conv: Convolution, mapping: Mapping, config: CoreConfig, *, sparse_input: bool, sparse_output: bool
-) -> dict[str, Any]:
-    """The fields of a layer's descriptor."""
+    conv: Convolution,
+    mapping: Mapping,
+    config: CoreConfig,
+    *,
+    sparse_input: bool,
+    sparse_output: bool,
+    places: Places | None = None,
+) -> Fields:
+    """The fields of a convolution's descriptor; its maps travel by stream, or lie in `places`."""
+    places = places or streamed_places(conv, mapping)
     geometry = mapping.geometry
-    rows, columns = conv.output_size
     last_pass = mapping.passes - 1
     final_maps = mapping.maps_of_pass(last_pass, conv.maps)
     final_blocks = mapping.blocks_of_pass(last_pass, conv.maps, config.lanes)
-    stored, final_stored = (conv.maps, conv.maps) if mapping.merged else (mapping.pass_maps, final_maps)
-    store_words_last, store_tail = _packet(min(stored, conv.maps))
-    final_store_words_last, final_store_tail = _packet(final_stored)
-    row_words = conv.size[1] * mapping.input_pixel_words
     zero = conv.output_zero_point
     return {
-        "operation": Operation.CONVOLVE.value,
+        "operation": int(Operation.CONVOLVE),
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
@@ -92,47 +147,22 @@ def describe(
             "final_blocks_last": final_blocks - 1,
         },
         "input": {
-            "rows_last": len(geometry.rows) - 1,
-            "columns": conv.size[1],
-            "blocks_last": 0,
-            "block_channels": conv.channels,
-            "final_block_channels": conv.channels,
-            "block_words": mapping.input_pixel_words,
-            "pixel_words": mapping.input_pixel_words,
-            "row_words": row_words,
+            **input_fields(places.input, len(geometry.rows), conv.size[1], conv.channels),
             "ring_rows_last": mapping.input_ring - 1,
-            "base": 0,
-            "ring_words": mapping.input_ring * row_words,
-            "streamed": True,
+            "ring_words": mapping.input_ring * places.input.row_words,
+            "streamed": places.streamed,
             "resident": mapping.resident,
             "sparse": sparse_input,
-            "threshold": (1 << (config.activation_bits - 1)) - 1 - conv.input_zero_point,
+            "threshold": threshold(conv.input_zero_point, config),
         },
         "window": {
-            "rows": _rows_axis(conv, geometry, mapping),
-            "columns": _columns_axis(conv, geometry, mapping, config),
+            "rows": _rows_axis(conv, geometry, mapping, places.input.row_words),
+            "columns": _columns_axis(conv, geometry, places.input, config),
             "reach": geometry.reach,
             "channels": conv.channels,
             "row_weights": conv.kernel[1] * conv.channels % config.weight_depth,
         },
-        "output": {
-            "rows_last": rows - 1,
-            "columns_last": columns - 1,
-            "base": mapping.input_ring * row_words,
-            "pixel_words": mapping.output_pixel_words,
-            "row_words": columns * mapping.output_pixel_words,
-            "ring_rows_last": mapping.output_ring - 1,
-            "words": mapping.output_ring * columns * mapping.output_pixel_words,
-            "streamed": True,
-            "merged": mapping.merged,
-            "sparse": sparse_output,
-            "first_channel": 0,
-            "pass_channels": mapping.pass_maps if mapping.merged else 0,
-            "store_words_last": store_words_last,
-            "store_tail": store_tail,
-            "final_store_words_last": final_store_words_last,
-            "final_store_tail": final_store_tail,
-        },
+        "output": _convolved(conv, mapping, places, sparse_output),
         "post": {
             "offset": 0,
             "lower": conv.activation[0] - zero,
@@ -142,13 +172,77 @@ def describe(
     }
 
 
-def pack(fields: dict[str, Any], config: CoreConfig, layer: str) -> int:
-    """The descriptor's bits.
+def _convolved(conv: Convolution, mapping: Mapping, places: Places, sparse: bool) -> Fields:
+    """The output's fields; with several passes that leave one by one, packets are those of a pass."""
+    (rows, columns), place = conv.output_size, places.output
+    fields = output_fields(place, rows, columns, conv.maps)
+    if not mapping.merged:
+        pass_last, pass_tail = _packet(min(mapping.pass_maps, conv.maps))
+        final_last, final_tail = _packet(mapping.maps_of_pass(mapping.passes - 1, conv.maps))
+        fields |= {"store_words_last": pass_last, "store_tail": pass_tail}
+        fields |= {"final_store_words_last": final_last, "final_store_tail": final_tail}
+    ring = {"ring_rows_last": mapping.output_ring - 1, "words": mapping.output_ring * place.row_words}
+    return {
+        **fields,
+        **(ring if places.streamed else {}),
+        "streamed": places.streamed,
+        "merged": mapping.merged,
+        "sparse": sparse,
+        "pass_channels": mapping.pass_maps if mapping.merged else 0,
+    }
+
+
+def input_fields(place: Place, rows: int, columns: int, channels: int) -> Fields:
+    """The fields of an input that arrives, if it does, in one block of channels."""
+    return {
+        "rows_last": rows - 1,
+        "columns": columns,
+        "blocks_last": 0,
+        "block_channels": channels,
+        "final_block_channels": channels,
+        "block_words": ceil_div(channels, WORD_ELEMENTS),
+        "pixel_words": ceil_div(channels, WORD_ELEMENTS),
+        "row_words": place.row_words,
+        "base": place.base,
+    }
+
+
+def output_fields(place: Place, rows: int, columns: int, channels: int) -> Fields:
+    """The fields of an output that lies whole in memory and stays there."""
+    words_last, tail = _packet(channels)
+    return {
+        "rows_last": rows - 1,
+        "columns_last": columns - 1,
+        "base": place.base,
+        "pixel_words": place.pixel_words,
+        "row_words": place.row_words,
+        "ring_rows_last": rows - 1,
+        "words": place.end(rows, columns, channels),
+        "streamed": False,
+        "merged": True,
+        "sparse": False,
+        "first_channel": place.first_channel,
+        "pass_channels": 0,
+        "store_words_last": words_last,
+        "store_tail": tail,
+        "final_store_words_last": words_last,
+        "final_store_tail": tail,
+    }
+
+
+@cache
+def descriptor_layout(config: CoreConfig) -> LayerDescriptor:
+    """The layout of a core's descriptors, made once."""
+    return LayerDescriptor(config)
+
+
+def pack(fields: Fields, config: CoreConfig, layer: str) -> int:
+    """The descriptor's bits; fields that are left out are 0.
 
     Raises:
         CompilerError: a value does not fit its field.
     """
-    layout = LayerDescriptor(config)
+    layout = descriptor_layout(config)
     constant = layout.const(fields)
     for path, value, stored, shape in _leaves(layout, fields, constant):
         if int(value) != stored:
@@ -160,12 +254,13 @@ def pack(fields: dict[str, Any], config: CoreConfig, layer: str) -> int:
 
 
 def _leaves(
-    layout: data.StructLayout, fields: dict[str, Any], constant: data.Const, path: str = ""
+    layout: data.Layout, fields: Fields | list[Any], constant: data.Const, path: str = ""
 ) -> Iterator[tuple[str, int, int, ShapeLike]]:
     """Each field as (path, value wanted, value packed, shape)."""
-    for name, value in fields.items():
-        shape = layout.members[name]
-        if isinstance(value, dict):
+    for name, value in fields.items() if isinstance(fields, dict) else enumerate(fields):
+        shape = layout[name].shape
+        if isinstance(value, dict | list):
             yield from _leaves(shape, value, constant[name], f"{path}{name}.")
         else:
-            yield f"{path}{name}", value, constant[name], shape
+            stored = constant[name]
+            yield f"{path}{name}", value, getattr(stored, "value", stored), shape

@@ -20,7 +20,7 @@ class Geometry:
     """What the hardware walks over: the rows that are sent, and the steps of units in rows.
 
     A convolution whose windows leave rows out (1 x k kernels with a vertical stride) is sent without those rows, and
-    has stride 1 then: rows are separate packets, so the sender only skips.
+    has stride 1 then: rows are separate packets, so the sender only skips. A map that lies whole in memory is as it is.
 
     Attributes:
         rows: indices of the input's rows that are sent.
@@ -36,11 +36,11 @@ class Geometry:
     reach: int
 
     @classmethod
-    def of(cls, conv: Convolution) -> Geometry:
-        """The geometry of a convolution."""
+    def of(cls, conv: Convolution, *, whole: bool = False) -> Geometry:
+        """The geometry of a convolution; with all rows of an input that lies `whole` in memory."""
         stride, top = conv.stride[0], conv.padding[0][0]
         step = 1
-        if conv.kernel[0] == 1 and conv.pool[0] == 1 and top == 0:
+        if not whole and conv.kernel[0] == 1 and conv.pool[0] == 1 and top == 0:
             step, stride = stride * conv.pool_stride[0], 1
             unit_rows = 1
         else:
@@ -48,7 +48,7 @@ class Geometry:
         reach = (conv.kernel[0] - 1) * conv.dilation[0] + (conv.pool[0] - 1) * stride
         # The last row that any window touches, in rows as sent.
         last = (conv.output_size[0] - 1) * unit_rows - top + reach
-        count = min(last + 1, ceil_div(conv.size[0], step))
+        count = conv.size[0] if whole else min(last + 1, ceil_div(conv.size[0], step))
         return cls(
             rows=range(0, max(1, count) * step, step),
             stride_rows=stride,
@@ -101,13 +101,13 @@ class Mapping:
         return 1 if self.merged else self.passes
 
 
-def check_limits(conv: Convolution, config: CoreConfig) -> None:
-    """Refuse what no mapping of this configuration can hold.
+def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) -> None:
+    """Refuse what no mapping of this configuration can hold, or none for an input that lies `whole` in memory.
 
     Raises:
         CompilerError: names the layer, the limit, and both values.
     """
-    geometry = Geometry.of(conv)
+    geometry = Geometry.of(conv, whole=whole)
     extents = [
         ("height", conv.size[0], "max_size", config.max_size),
         ("width", conv.size[1], "max_size", config.max_size),
@@ -208,4 +208,29 @@ def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
         _map(conv, config, channel_groups)
         for channel_groups, words in needed.items()
         if words <= config.activation_words
+    ]
+
+
+def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
+    """Every mapping of a convolution whose input and output lie whole in memory, one a split.
+
+    Raises:
+        CompilerError: the configuration cannot hold the layer.
+    """
+    check_limits(conv, config, whole=True)
+    return [
+        Mapping(
+            geometry=Geometry.of(conv, whole=True),
+            channel_groups=channel_groups,
+            space_groups=space_groups,
+            passes=ceil_div(conv.maps, channel_groups * config.lanes),
+            pass_maps=channel_groups * config.lanes,
+            input_ring=conv.size[0],
+            output_ring=conv.output_size[0],
+            resident=True,
+            merged=True,
+            input_pixel_words=ceil_div(conv.channels, WORD_ELEMENTS),
+            output_pixel_words=output_pixel_words,
+        )
+        for channel_groups, space_groups in config.splits
     ]

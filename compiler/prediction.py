@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import numpy.typing as npt
 
-from compiler.cycles import PassSimulation, load_cycles, store_cycles, unit_costs
+from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import ceil_div
 from compiler.program import LayerProgram
 from hw.config import PARAMETER_PLANES, CoreConfig
@@ -25,7 +26,7 @@ class Prediction:
 
 
 @dataclass
-class _WeightStream:
+class WeightStream:
     """When the weights of each pass are in memory: one beat a cycle, two passes held, one ring for both."""
 
     config: CoreConfig
@@ -57,7 +58,7 @@ def predict_run(
     Args:
         layers: for each its program and its input and output tensor for batch 1 (their zeros decide).
     """
-    weights = _WeightStream(config)
+    weights = WeightStream(config)
     predictions = []
     start = 0
     taken = 0
@@ -76,24 +77,49 @@ def _run_layer(
     output: npt.NDArray,
     start: int,
     accepted: int,
-    weights: _WeightStream,
+    weights: WeightStream,
 ) -> tuple[int, int]:
     """When a layer is done that starts at `start`, and its operations. Its weights may come from `accepted` on."""
-    conv, mapping, config = program.conv, program.mapping, program.config
     stored, outputs = program.stored_input(tensor), program.stored_output(output)
-    costs = unit_costs(conv, mapping, stored)
-    load = load_cycles(stored, config, program.sparse_input)
+    load = load_cycles(stored, program.config, program.sparse_input)
     leaving = program.received_channels()
+
+    def store(index: int) -> Counts | None:
+        if program.mapping.merged and index < program.mapping.passes - 1:
+            return None
+        channels = leaving[0] if program.mapping.merged else leaving[index]
+        return store_cycles(outputs[:, :, channels], program.config, program.sparse_output)
+
+    return run_passes(program, stored, start, accepted, weights, load, store)
+
+
+def run_passes(
+    program: LayerProgram,
+    stored: npt.NDArray,
+    start: int,
+    accepted: int,
+    weights: WeightStream,
+    load: Counts | None = None,
+    store: Callable[[int], Counts | None] = lambda index: None,
+) -> tuple[int, int]:
+    """When a convolution is done that starts at `start`, and its operations.
+
+    Args:
+        program: what runs; stored: its stored input [rows, columns, channels].
+        start, accepted: when it starts, and from when on its weights may come; weights: what came before.
+        load: cycles in which each row arrives (None: all are in memory); store: the same of the rows that leave in
+            a pass.
+    """
+    conv, mapping, config = program.conv, program.mapping, program.config
+    costs = unit_costs(conv, mapping, stored)
+    arriving = np.zeros(len(stored), np.int64) if load is None else load
     now = start
     for index in range(mapping.passes):
         blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
         now = max(now, weights.load(accepted, conv.map_weights, blocks))
-        store = None
-        if index == mapping.passes - 1 or not mapping.merged:
-            channels = leaving[0] if mapping.merged else leaving[index]
-            store = store_cycles(outputs[:, :, channels], config, program.sparse_output)
         collect = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
-        simulation = PassSimulation(conv, mapping, config, costs, load, collect, store)
-        now = simulation.run(now, loads=index == 0 or not mapping.resident) + DONE_LATENCY
+        simulation = PassSimulation(conv, mapping, config, costs, arriving, collect, store(index))
+        loads = load is not None and (index == 0 or not mapping.resident)
+        now = simulation.run(now, loads=loads) + DONE_LATENCY
         weights.released.append(now)
     return now, int(costs.operations.sum()) * mapping.passes

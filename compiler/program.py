@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.convolution import Convolution
-from compiler.descriptor import describe, pack
+from compiler.descriptor import Places, describe, pack
 from compiler.errors import CompilerError
 from compiler.mapping import Mapping, ceil_div, mappings
 from compiler.weights import Beats, weight_beats
@@ -26,6 +27,7 @@ class LayerProgram:
     Attributes:
         conv: what runs; mapping: how; config: on what.
         sparse_input, sparse_output: feature maps travel as SM/NZVL, or dense.
+        places: where they lie, if they do not travel.
     """
 
     conv: Convolution
@@ -33,6 +35,7 @@ class LayerProgram:
     config: CoreConfig
     sparse_input: bool = True
     sparse_output: bool = True
+    places: Places | None = None
 
     @cached_property
     def descriptor(self) -> int:
@@ -43,6 +46,7 @@ class LayerProgram:
             self.config,
             sparse_input=self.sparse_input,
             sparse_output=self.sparse_output,
+            places=self.places,
         )
         return pack(fields, self.config, self.conv.name)
 
@@ -85,19 +89,24 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     rows, columns = conv.output_size
     units = rows * columns
     unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
     computing = mapping.passes * unit * ceil_div(units, mapping.space_groups)
-    loading = mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
+    loading = loads * mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
     blocks = ceil_div(conv.maps, config.lanes)
     weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
-    ends = (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
+    ends = loads * (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends
+
+
+def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:
+    """The mapping with the fewest estimated cycles; without `loads`, of an input that is in memory already."""
+    return min(candidates, key=lambda candidate: _estimate(conv, candidate, config, loads))
 
 
 def compile_layer(
@@ -125,7 +134,7 @@ def compile_layer(
             f"rows do not fit then: give one of {', '.join(map(str, found))}"
         )
     candidates = found.values() if channel_groups is None else [found[channel_groups]]
-    mapping = min(candidates, key=lambda candidate: _estimate(conv, candidate, config))
+    mapping = fastest(conv, candidates, config)
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
     program = LayerProgram(conv, mapping, config, sparse_input, sparse_output)

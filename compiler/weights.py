@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
-from compiler.mapping import Mapping
+from compiler.mapping import Mapping, ceil_div
+from compiler.operations import Scaling
 from hw.config import PARAMETER_PLANES, CoreConfig
 from hw.post.parameters import MapParameters
 from models.layers import Rounding
@@ -15,22 +18,30 @@ from models.layers import Rounding
 Beats = npt.NDArray[np.uint8]
 
 
+def _packed(scaling: Scaling) -> Beats:
+    """An entry's parameters as bytes: uint8[PARAMETER_PLANES]."""
+    bits = (
+        data.Layout.cast(MapParameters)
+        .const(
+            {
+                "bias": scaling.bias,
+                "multiplier": scaling.multiplier,
+                "shift": scaling.shift,
+                "single_rounding": scaling.rounding is Rounding.SINGLE,
+            }
+        )
+        .as_bits()
+    )
+    return np.frombuffer(bits.to_bytes(PARAMETER_PLANES, "little"), np.uint8)
+
+
 def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
     """Parameters of `maps` (-1: a lane without a map) as bytes: uint8[len(maps), PARAMETER_PLANES]."""
-    layout = data.Layout.cast(MapParameters)
     packed = np.zeros((len(maps), PARAMETER_PLANES), np.uint8)
     for lane, index in enumerate(maps):
-        if index < 0:
-            continue
-        bits = layout.const(
-            {
-                "bias": int(conv.bias[index]),
-                "multiplier": int(conv.multiplier[index]),
-                "shift": int(conv.shift[index]),
-                "single_rounding": conv.rounding is Rounding.SINGLE,
-            }
-        ).as_bits()
-        packed[lane] = np.frombuffer(bits.to_bytes(PARAMETER_PLANES, "little"), np.uint8)
+        if index >= 0:
+            multiplier, shift, bias = (int(values[index]) for values in (conv.multiplier, conv.shift, conv.bias))
+            packed[lane] = _packed(Scaling(multiplier, shift, bias, conv.rounding))
     return packed
 
 
@@ -63,3 +74,15 @@ def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Bea
             _block(conv, config, first, min(first + config.lanes, end)) for first in range(start, end, config.lanes)
         ]
     return np.concatenate(blocks)
+
+
+def scaling_beats(scalings: Sequence[Scaling], config: CoreConfig) -> Beats:
+    """The weight stream of an operation of the vector unit: uint8[beats, lanes].
+
+    Blocks of parameters alone: entry e is beat e % post_beats of block e // post_beats, the same for all lanes of it.
+    """
+    blocks = ceil_div(len(scalings), config.post_beats)
+    planes = np.zeros((blocks * config.post_beats, PARAMETER_PLANES, config.lanes), np.uint8)
+    for entry, scaling in enumerate(scalings):
+        planes[entry, :, : config.post_lanes] = _packed(scaling)[:, np.newaxis]
+    return planes.reshape(-1, config.lanes)

@@ -18,7 +18,7 @@ from models import golden
 from models.errors import SkipstoneError
 from models.network import Network
 from models.sparsity import break_even_sparsity
-from sim.core_run import LayerRun, build_core, run_layers
+from sim.core_run import LayerRun, Mismatch, build_core, run_layers
 from sim.streams import LayerJob
 
 DATAFLOW = "nullhop"
@@ -46,6 +46,11 @@ class NetworkRun:
     def equal(self) -> bool:
         """Every output byte is right."""
         return all(layer.mismatch is None for layer in self.layers)
+
+    @property
+    def mismatches(self) -> dict[str, Mismatch]:
+        """The first difference of each layer that has one, by name."""
+        return {run.job.program.conv.name: run.mismatch for run in self.layers if run.mismatch is not None}
 
     def utilisation(self, multiplies: int, cycles: int) -> float:
         """Useful multiplications per multiplier and cycle."""

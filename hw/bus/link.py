@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.bus.framing import BYTE_BITS, FrameDecoder, FrameEncoder, FrameFault
+from hw.bus.framing import BYTE_BITS, FrameByte, FrameDecoder, FrameEncoder, FrameFault
 from hw.bus.host_bus import ADDRESS_BITS, DATA_BITS, WORD_BYTES, BusError, HostBus
 from hw.bus.protocol import (
     CHECK_BYTES,
@@ -24,6 +24,7 @@ from hw.bus.protocol import (
     Status,
 )
 from hw.memory.two_port_memory import TwoPortMemory
+from hw.stream.register import StreamRegister
 
 _BYTE_PLACE_BITS = ceil_log2(WORD_BYTES)
 
@@ -50,13 +51,13 @@ class HostLink(wiring.Component):
     is carried out. One with the last one's is answered as that was, from a memory, and not carried out again. Nothing
     else has an effect, but a SYNC, after which its number is the last one's. A frame that is refused changes nothing.
 
-    Bytes that arrive from the end of a frame until the encoder has taken its response are dropped, and with them the
-    frame that they belong to, without a word.
+    Bytes that arrive after the end of a frame are dropped until its response, but for the CRC, is almost out. The frame
+    that they belong to is dropped with them, without a word.
 
     Cycles, if `bytes_out` and `bus.request` are not waited for: a frame of b bytes on the line takes b cycles to
-    arrive. After its last flag the first one of the response leaves 1 cycle later for what is answered without the bus,
-    or else `answer_cycles(n, t)` for n words, where the bus answers t cycles after it has taken a request. A response
-    of r bytes before its CRC takes r + 6 cycles, and one more for each byte that is escaped.
+    arrive. From its last flag to the first one of the response it takes 2 cycles if the bus is not needed, or else
+    `answer_cycles(n, t)` for n words, where the bus answers t cycles after it has taken a request. A response of r
+    bytes before its CRC takes r + 6 cycles, and one more for each byte that is escaped.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class HostLink(wiring.Component):
     @staticmethod
     def answer_cycles(words: int, bus_cycles: int) -> int:
         """Cycles from the last flag of a WRITE or READ of so many words to the first one of its response."""
-        return words * (bus_cycles + 2) + 2
+        return words * (bus_cycles + 2) + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -100,12 +101,15 @@ class HostLink(wiring.Component):
         m.submodules.store = store = TwoPortMemory(DATA_BITS, 2 << ceil_log2(self.link_words), parts=WORD_BYTES)
         connect(m, producer=flipped(self.bytes_in), consumer=decoder.bytes)
         connect(m, producer=encoder.bytes, consumer=flipped(self.bytes_out))
+        # Which byte is sent comes late out of the memory, and decides, if it is escaped, when the next one is read.
+        m.submodules.register = register = StreamRegister(FrameByte())
+        connect(m, producer=register.o, consumer=encoder.frames)
         with m.FSM() as fsm:
             with m.State("RECEIVE"):
                 self._receive(m, decoder.items, store)
             self._carry_out(m, store)
             with m.State("RESPOND"):
-                self._respond(m, encoder.frames, store)
+                self._respond(m, register.i, store)
         m.d.comb += decoder.deaf.eq(~fsm.ongoing("RECEIVE"))
         return m
 

@@ -20,8 +20,8 @@ from hw.machine.weight_fetcher import WeightJob
 class EntryFetcher(wiring.Component):
     """Fetches entry `first`, checks it and hands it out; then the next, up to `last`. Starts by itself after reset.
 
-    Before the first entry are `first` cycles. An entry is handed out `entry_words` + `EntryCheck.latency` + 3 cycles
-    after the one before has been taken by all.
+    Before the first entry are `first` + 2 cycles. An entry is handed out `entry_words` + `EntryCheck.latency` + 3
+    cycles after the one before has been taken by all.
 
     Ports
     -----
@@ -67,6 +67,7 @@ class EntryFetcher(wiring.Component):
         m.submodules.check = check = EntryCheck(self.config)
         # Wide enough for entries beyond the memory: whether they are there is only asked before they are read.
         address = Signal(range(self.config.max_entries * self._entry_words + self.config.program_depth))
+        end, fits = Signal.like(address), Signal()  # of the entry at this address, two cycles later
         count = Signal(range(max(self._entry_words, EntryCheck.latency + 2)))
         given = Signal(3)
         entry = self._assemble(m)
@@ -75,16 +76,19 @@ class EntryFetcher(wiring.Component):
             check.entry.eq(entry),
             check.program_words.eq(self.program_words),
         ]
-        m.d.sync += count.eq(count + 1)
+        m.d.sync += [count.eq(count + 1), end.eq(address + self._entry_words), fits.eq(end <= self.program_words)]
         with m.FSM() as states:
             with m.State("SEEK"):
                 m.d.sync += count.eq(0)
                 with m.If(self.entry == self.first):
-                    m.next = "FETCH"
+                    m.next = "BOUND"
                 with m.Else():
                     m.d.sync += [self.entry.eq(self.entry + 1), address.eq(address + self._entry_words)]
+            with m.State("BOUND"):
+                m.d.sync += count.eq(0)
+                m.next = "FETCH"
             with m.State("FETCH"):
-                with m.If(address >= self.program_words):
+                with m.If((count == 0) & ~fits):
                     m.d.sync += self.error.eq(RunError.RANGE)
                     m.next = "STOPPED"
                 with m.Else():

@@ -123,12 +123,6 @@ class Runner(wiring.Component):
 
     def _run(self, m: Module, state: Signal) -> None:
         m.d.sync += self.cycles.eq(self.cycles + 1)
-        with m.If(~self.reset):  # before the release there may still be signs of the run before
-            self._follow(m, state)
-        with m.If(self.control.start | self.control.verify):
-            self._fail(m, state, RunError.START_WHILE_BUSY, self.entry)
-
-    def _follow(self, m: Module, state: Signal) -> None:
         with m.If(self.recorded):
             with m.If(self.entry == self.last):
                 m.d.sync += state.eq(_State.DRAIN)
@@ -142,3 +136,5 @@ class Runner(wiring.Component):
             self._fail(m, state, RunError.PACKET, self.entry)
         with m.If(self.collision):
             self._fail(m, state, RunError.INTERNAL, self.entry)
+        with m.If(self.control.start | self.control.verify):
+            self._fail(m, state, RunError.START_WHILE_BUSY, self.entry)

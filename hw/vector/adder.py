@@ -22,7 +22,9 @@ class _Lanes(wiring.Component):
         self._scalers = [[OperandScaler(config) for _ in range(config.post_lanes)] for _ in range(2)]
         # The registers in front of the scalers and behind the sums.
         self.latency = self._scalers[0][0].latency + 2
-        super().__init__({"vector": In(VectorLayout(config)), "i": In(GatheredBeat(config)), "o": Out(AddedBeat(config))})
+        super().__init__(
+            {"vector": In(VectorLayout(config)), "i": In(GatheredBeat(config)), "o": Out(AddedBeat(config))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

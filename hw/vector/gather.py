@@ -11,7 +11,29 @@ from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Operation, VectorLayout
 from hw.memory.word_reader import Word
 from hw.stream.register import StreamRegister
-from hw.vector.layouts import GatheredBeat, WordTag, element_shape, sum_shape
+from hw.vector.layouts import BeatTag, GatheredBeat, WordTag, element_shape, sum_shape
+
+
+class _DecodedWord(data.StructLayout):
+    """The elements of a word; `counts`: they are to be added."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        elements = data.ArrayLayout(element_shape(config), WORD_ELEMENTS)
+        super().__init__({"elements": elements, "counts": 1, "tag": WordTag(config)})
+
+
+class _GatheredWord(data.StructLayout):
+    """A window's word, or a word of both operands of an addition; its last position's tag, its parameters' entry."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(
+            {
+                "values": data.ArrayLayout(sum_shape(config), WORD_ELEMENTS),
+                "others": data.ArrayLayout(element_shape(config), WORD_ELEMENTS),
+                "tag": WordTag(config),
+                "entry": BeatTag(config)["entry"].shape,
+            }
+        )
 
 
 class Gatherer(wiring.Component):
@@ -44,29 +66,26 @@ class Gatherer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        elements = data.ArrayLayout(element_shape(config), WORD_ELEMENTS)
-        m.submodules.decoded = decoded = StreamRegister(
-            data.StructLayout({"elements": elements, "counts": 1, "tag": WordTag(config)})
-        )
+        m.submodules.decoded = decoded = StreamRegister(_DecodedWord(self.config))
         self._decode(m, decoded)
-        word, tag = decoded.o.payload.elements, decoded.o.payload.tag
-        gathered = Signal(data.ArrayLayout(sum_shape(config), WORD_ELEMENTS))
-        others = Signal(elements)
-        held = Signal(WordTag(config))
-        emitting, beat_done, free, taken = Signal(), Signal(), Signal(), Signal()
-        count, entry = self._count_positions(m, taken, tag.first)
-        total = self._combine(m, decoded.o.payload, taken)
+        word, tag = decoded.o.payload, decoded.o.payload.tag
+        free, continues, finished = Signal(), Signal(), Signal()
         m.d.comb += [
-            free.eq(~emitting | (self.beats.ready & beat_done)),
+            # Only the last word of a window ever waits.
             decoded.o.ready.eq(~tag.last | free),
-            taken.eq(decoded.o.valid & decoded.o.ready),
+            continues.eq(decoded.o.valid & ~tag.last),
+            finished.eq(decoded.o.valid & tag.last & free),
         ]
-        with m.If(free):
-            m.d.sync += emitting.eq(taken & tag.last)
-        with m.If(taken & tag.last):
-            m.d.sync += [gathered.eq(total), others.eq(word), held.eq(tag), entry.eq(count)]
-        self._emit(m, emitting, beat_done, gathered, others, held, entry)
+        total = self._combine(m, word, continues, finished)
+        gathered = Signal(_GatheredWord(self.config))
+        with m.If(finished):
+            m.d.sync += [
+                gathered.values.eq(total),
+                gathered.others.eq(word.elements),
+                gathered.tag.eq(tag),
+                gathered.entry.eq(self._positions_before(m, decoded.o)),
+            ]
+        self._emit(m, gathered, tag, finished, free)
         return m
 
     def _decode(self, m: Module, decoded: StreamRegister) -> None:
@@ -93,16 +112,15 @@ class Gatherer(wiring.Component):
             for element, stored in zip(decoded.i.payload.elements, word.data, strict=True)
         ]
 
-    def _count_positions(self, m: Module, taken: Value, first: Value) -> tuple[Value, Value]:
-        """Positions of the window before this one, and a register for the entry of a whole window."""
-        entry = Signal.like(self.beats.payload.tag.entry)
-        before, count = Signal.like(entry), Signal.like(entry)
-        m.d.comb += count.eq(Mux(first | ~self.vector.parameters_by_count, 0, before))
-        with m.If(taken):
-            m.d.sync += before.eq(count + 1)
-        return count, entry
+    def _positions_before(self, m: Module, word: stream.Interface) -> Value:
+        """Positions of the window before this one, if they count: at the last one the entry of the parameters."""
+        following = Signal.like(self.beats.payload.tag.entry)
+        count = Mux(word.payload.tag.first | ~self.vector.parameters_by_count, 0, following)
+        with m.If(word.valid & word.ready):
+            m.d.sync += following.eq(count + 1)
+        return count
 
-    def _combine(self, m: Module, word: Value, taken: Value) -> Value:
+    def _combine(self, m: Module, word: Value, continues: Value, finished: Value) -> Value:
         """The sum or maximum of a window up to this word; for an addition the first operand.
 
         Four inputs are left for the last choice, which is one LUT4 a bit: a sum starts from zero, a maximum from below
@@ -116,34 +134,50 @@ class Gatherer(wiring.Component):
             added = before + Mux(word.counts, element, 0)
             larger = self._ordered(element, Const(1, 1)) > self._ordered(before[: len(element)], ~first)
             m.d.comb += after.eq(Mux(compares & larger, element, added))
-        with m.If(taken):
-            m.d.sync += running.eq(total)
-        with m.If(taken & word.tag.last):
+        with m.If(finished):
             m.d.sync += running.eq(0)
+        with m.Elif(continues):
+            m.d.sync += running.eq(total)
         return total
 
     @staticmethod
     def _ordered(element: Value, counts: Value) -> Value:
-        """An unsigned number in the order of the elements: its comparison is a carry alone. Lowest if it doesn't count."""
+        """An unsigned number in the order of the elements, whose comparison is a carry alone; lowest if it is none."""
         return Cat(element[:-1], ~element[-1], counts)
 
-    def _emit(
-        self, m: Module, emitting: Value, beat_done: Value, gathered: Value, others: Value, held: Value, entry: Value
-    ) -> None:
-        """Beat after beat of the gathered word; of a pixel's last word only those that the layer has."""
-        beats = WORD_ELEMENTS // self.config.post_lanes
+    def _emit(self, m: Module, gathered: data.View, upcoming: data.View, loaded: Value, free: Value) -> None:
+        """Beat after beat of the gathered word."""
+        emitting = Signal()
+        beat, last_beat = self._count_beats(m, loaded, upcoming, gathered.tag)
         payload = self.beats.payload
-        beat = Signal(range(beats))
         m.d.comb += [
-            beat_done.eq(beat == Mux(held.pixel_end, self.vector.beats_last, beats - 1)),
+            free.eq(~emitting | (self.beats.ready & last_beat)),
             self.beats.valid.eq(emitting),
-            payload.tag.pixel_end.eq(beat_done & held.pixel_end),
-            payload.tag.row_end.eq(held.row_end),
-            payload.tag.sequence.eq(held.sequence),
-            payload.tag.entry.eq(entry),
+            payload.tag.pixel_end.eq(last_beat & gathered.tag.pixel_end),
+            payload.tag.row_end.eq(gathered.tag.row_end),
+            payload.tag.sequence.eq(gathered.tag.sequence),
+            payload.tag.entry.eq(gathered.entry),
         ]
-        for part, whole in ((payload.values, gathered), (payload.others, others)):
-            width = len(Value.cast(part))
-            m.d.comb += Value.cast(part).eq(Value.cast(whole).word_select(beat, width))
-        with m.If(self.beats.valid & self.beats.ready):
-            m.d.sync += beat.eq(Mux(beat_done, 0, beat + 1))
+        with m.If(free):
+            m.d.sync += emitting.eq(loaded)
+        for part, whole in ((payload.values, gathered.values), (payload.others, gathered.others)):
+            chosen = Value.cast(whole).word_select(beat, len(Value.cast(part)))
+            m.d.comb += Value.cast(part).eq(chosen)
+
+    def _count_beats(self, m: Module, loaded: Value, upcoming: data.View, held: data.View) -> tuple[Value, Value]:
+        """The beat that waits, and whether it is the last of its word; known a cycle ahead, for the path to `words`.
+
+        Of a pixel's last word only those beats come that the layer has.
+        """
+        beats = WORD_ELEMENTS // self.config.post_lanes
+        beat, last_beat = Signal(range(beats)), Signal()
+        leaves = self.beats.valid & self.beats.ready
+        following = Signal.like(beat)
+        m.d.comb += following.eq(Mux(loaded, 0, beat + 1))
+        with m.If(leaves | loaded):
+            pixel_end = Mux(loaded, upcoming.pixel_end, held.pixel_end)
+            m.d.sync += [
+                beat.eq(following),
+                last_beat.eq(following == Mux(pixel_end, self.vector.beats_last, beats - 1)),
+            ]
+        return beat, last_beat

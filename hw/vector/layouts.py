@@ -55,9 +55,7 @@ class WordTag(data.StructLayout):
     """
 
     def __init__(self, config: CoreConfig) -> None:
-        super().__init__(
-            {"first": 1, "last": 1, "pixel_end": 1, "row_end": 1, "sequence": range(unit_window(config))}
-        )
+        super().__init__({"first": 1, "last": 1, "pixel_end": 1, "row_end": 1, "sequence": range(unit_window(config))})
 
 
 class BeatTag(data.StructLayout):

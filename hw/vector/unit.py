@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth import Mux
+from amaranth import Mux, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
@@ -14,7 +14,8 @@ from hw.control.writer import Destination
 from hw.memory.activation import activation_word, read_latency
 from hw.memory.word_reader import WordReader, WordRequest
 from hw.post.layouts import PostInput
-from hw.stream.register import SkidBuffer
+from hw.stream.delay import delay
+from hw.stream.register import path_cut
 from hw.vector.adder import Adder
 from hw.vector.gather import Gatherer
 from hw.vector.layouts import WordTag
@@ -80,8 +81,8 @@ class VectorUnit(wiring.Component):
         self.config = config
         self._pixels = PixelWalker(config)
         self._adder = Adder(config)
-        # The walker and the register behind it, the reader, and the gatherer's registers, less the first beat's cycles.
-        self.latency = self._pixels.latency + 2 + (read_latency(config) + 1) + 2 - 2
+        # The walker, the reader and the gatherer, less the cycles of the first word and of the first beat; two cuts.
+        self.latency = self._pixels.latency + 1 + (read_latency(config) + 1) + 2 - 2 + 2 * config.large
         self.add_latency = self._adder.latency
         super().__init__(
             {
@@ -103,9 +104,12 @@ class VectorUnit(wiring.Component):
         m.submodules.pixels = pixels = self._pixels
         m.submodules.walker = walker = PositionWalker(self.config)
         m.submodules.gatherer = gatherer = Gatherer(self.config)
+        # A copy of what is static, near its users. It comes a cycle late, when nothing uses it yet.
+        layer = Signal(LayerDescriptor(self.config))
+        m.d.sync += layer.eq(self.layer)
         m.d.comb += [
-            pixels.output.eq(self.layer.output),
-            pixels.vector.eq(self.layer.vector),
+            pixels.output.eq(layer.output),
+            pixels.vector.eq(layer.vector),
             pixels.start.eq(self.start),
             pixels.can_issue.eq(self.can_issue),
             pixels.sequence.eq(self.sequence),
@@ -113,10 +117,10 @@ class VectorUnit(wiring.Component):
             self.busy.eq(pixels.busy),
         ]
         for part in (walker, gatherer):
-            m.d.comb += [part.operation.eq(self.layer.operation), part.vector.eq(self.layer.vector)]
+            m.d.comb += [part.operation.eq(layer.operation), part.vector.eq(layer.vector)]
         connect(m, producer=pixels.units, consumer=walker.units)
         self._read(m, walker, gatherer)
-        self._present(m, gatherer)
+        self._present(m, layer, gatherer)
         return m
 
     def _read(self, m: Module, walker: PositionWalker, gatherer: Gatherer) -> None:
@@ -124,31 +128,37 @@ class VectorUnit(wiring.Component):
         depth = max(self.config.fetch_depth, read_latency(self.config) + 2)
         m.submodules.reader = reader = WordReader(self.config.with_changes(fetch_depth=depth), WordTag(self.config))
         # Cuts the path from the memory's arbiters to the walker's counters.
-        m.submodules.cut = cut = SkidBuffer(WordRequest(self.config, WordTag(self.config)))
+        m.submodules.cut = cut = path_cut(self.config, WordRequest(self.config, WordTag(self.config)))
         connect(m, producer=walker.requests, consumer=cut.i)
         connect(m, producer=cut.o, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.request))
         connect(m, producer=flipped(self.response), consumer=reader.response)
         connect(m, producer=reader.words, consumer=gatherer.words)
 
-    def _present(self, m: Module, gatherer: Gatherer) -> None:
+    def _present(self, m: Module, layer: data.View, gatherer: Gatherer) -> None:
         """Beats of the gatherer, or of the adder behind it."""
-        config, post = self.config, self.beats.payload
+        config = self.config
+        # Cuts the path from the post-processor, where it leads to all registers of the gatherer and of the adder.
+        m.submodules.beats_cut = cut = path_cut(config, PostInput(config, Destination(config)))
+        connect(m, producer=cut.o, consumer=flipped(self.beats))
+        beats, post = cut.i, cut.i.payload
         m.submodules.adder = adder = self._adder
         m.submodules.places = places = PlaceCounter(config)
-        adds = self.layer.operation == Operation.ADD
+        adds = Signal()
+        m.d.sync += adds.eq(self.layer.operation == Operation.ADD)
         gathered, added = gatherer.beats, adder.o
         m.d.comb += [
-            adder.vector.eq(self.layer.vector),
+            adder.vector.eq(layer.vector),
             adder.i.payload.eq(gathered.payload),
             adder.i.valid.eq(gathered.valid & adds),
-            adder.o.ready.eq(self.beats.ready),
-            gathered.ready.eq(Mux(adds, adder.i.ready, self.beats.ready)),
-            self.beats.valid.eq(Mux(adds, added.valid, gathered.valid)),
-            places.output.eq(self.layer.output),
-            places.start.eq(self.start),
+            adder.o.ready.eq(beats.ready),
+            # What the adder does, but with few inputs: much depends on it.
+            gathered.ready.eq(beats.ready | (adds & ~added.valid)),
+            beats.valid.eq(Mux(adds, added.valid, gathered.valid)),
+            places.output.eq(layer.output),
+            places.start.eq(delay(m, self.start, 1, name="start", reset_less=False)),
             places.tag.eq(Mux(adds, Value.cast(added.payload.tag), Value.cast(gathered.payload.tag))),
-            places.taken.eq(self.beats.valid & self.beats.ready),
+            places.taken.eq(beats.valid & beats.ready),
             post.parameters.eq(Mux(self.parity, config.groups * config.post_beats, 0) + places.tag.entry),
             post.pool_first.eq(1),
             post.pool_last.eq(1),

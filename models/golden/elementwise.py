@@ -51,16 +51,17 @@ def requantize(layer: Requantize, x: Int8Array) -> Int8Array:
 
 
 def quantize(layer: Quantize, x: npt.NDArray[np.float32]) -> Int8Array:
-    """float32 to int8 (reference_ops::AffineQuantize, whose division is in single precision)."""
-    return quantise_real(x, layer.scale, layer.zero_point)
+    """float32 to int8 (reference_ops::AffineQuantize or QuantizeLinear; both divide in single precision)."""
+    return quantise_real(x, layer.scale, layer.zero_point, layer.ties_to_even)
 
 
-def quantise_real(x: npt.NDArray[np.float32], scale: float, zero_point: int) -> Int8Array:
+def quantise_real(x: npt.NDArray[np.float32], scale: float, zero_point: int, ties_to_even: bool = False) -> Int8Array:
     """``round(x / scale) + zero_point`` saturated to int8.
 
-    Halves round away from zero; not-a-number becomes the zero point.
+    Halves round away from zero, or to even; not-a-number becomes the zero point.
     """
-    quotient = round_half_away(np.nan_to_num(np.asarray(x, np.float32) / np.float32(scale), nan=0.0))
+    real = np.nan_to_num(np.asarray(x, np.float32) / np.float32(scale), nan=0.0)
+    quotient = np.rint(real) if ties_to_even else round_half_away(real)
     return np.clip(quotient.astype(np.float64) + zero_point, *INT8_RANGE).astype(np.int8)
 
 

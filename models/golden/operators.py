@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models import layers as kinds
 from models.golden import convolution, elementwise, pooling
 from models.golden.softmax import softmax
+from models.golden.table_softmax import table_softmax
 from models.layers import Layer
 from models.network import Network, NetworkError
 from models.tensor import Shape, batched
@@ -75,6 +76,11 @@ def _(layer: kinds.AveragePool2D, inputs: list[Array], output: Shape) -> Array:
 
 
 @_compute.register
+def _(layer: kinds.RescaledAveragePool2D, inputs: list[Array], output: Shape) -> Array:
+    return pooling.rescaled_average_pool_2d(layer, inputs[0])
+
+
+@_compute.register
 def _(layer: kinds.MaxPool2D, inputs: list[Array], output: Shape) -> Array:
     return pooling.max_pool_2d(layer, inputs[0])
 
@@ -103,6 +109,11 @@ def _(layer: kinds.Concatenation, inputs: list[Array], output: Shape) -> Array:
 @_compute.register
 def _(layer: kinds.Softmax, inputs: list[Array], output: Shape) -> Array:
     return softmax(layer, inputs[0])
+
+
+@_compute.register
+def _(layer: kinds.TableSoftmax, inputs: list[Array], output: Shape) -> Array:
+    return table_softmax(layer, inputs[0])
 
 
 @_compute.register

@@ -10,14 +10,15 @@ from models.layers.base import (
     WindowLayer,
     window_output,
 )
-from models.layers.elementwise import Add, Dequantize, Quantize, Relu, Relu6, Requantize, Softmax
+from models.layers.elementwise import Add, Clip, Dequantize, Quantize, Relu, Relu6, Requantize, Softmax, TableSoftmax
 from models.layers.movement import Concatenation, Pad, Reshape
-from models.layers.reduction import AveragePool2D, MaxPool2D, Mean, Pool2D
+from models.layers.reduction import AveragePool2D, MaxPool2D, Mean, Pool2D, RescaledAveragePool2D
 from models.layers.weighted import Conv2D, Convolution, DepthwiseConv2D, FullyConnected, WeightedLayer
 
 __all__ = [
     "Add",
     "AveragePool2D",
+    "Clip",
     "Concatenation",
     "Conv2D",
     "Convolution",
@@ -36,9 +37,11 @@ __all__ = [
     "Relu6",
     "Requantisation",
     "Requantize",
+    "RescaledAveragePool2D",
     "Reshape",
     "Rounding",
     "Softmax",
+    "TableSoftmax",
     "UnaryLayer",
     "WeightedLayer",
     "WindowLayer",

@@ -59,6 +59,11 @@ class Requantisation:
         if ((multiplier != 0) & (multiplier < 1 << 30)).any() or (abs(self.shift + 0.5) > 31).any():
             raise NetworkError("a requantisation multiplier or shift is out of range")
 
+    def entry(self, index: int) -> "Requantisation":
+        """One of its factors, for all channels."""
+        chosen = slice(index, index + 1)
+        return Requantisation(self.multiplier[chosen], self.shift[chosen], self.rounding)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer(ABC):

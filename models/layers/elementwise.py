@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from models.layers.base import Layer, Pair, Requantisation, UnaryLayer
 from models.tensor import Shape
@@ -53,6 +54,26 @@ class Softmax(UnaryLayer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class TableSoftmax(UnaryLayer):
+    """Softmax over the last dimension, of any output scale, by a table of exponentials (ONNX Runtime's QLinearSoftmax).
+
+    With e[i] = ``table[largest - q[i]]`` the output is ``e[i] * numerator / (sum(e) * denominator)``, halves rounded to
+    even, plus the zero point, saturated: exact in 64-bit integers.
+
+    Attributes:
+        table: int64[256], falling: the exponential of minus a difference of inputs, the first 2^30.
+        numerator, denominator: the reciprocal of the output's scale, the first at most 2^31.
+        output_zero_point: of the output.
+    """
+
+    op = "softmax"
+    table: npt.NDArray[np.int64]
+    numerator: int
+    denominator: int
+    output_zero_point: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Relu(UnaryLayer):
     """Rectifier with requantisation; ``activation`` clamps in the output's quantised domain."""
 
@@ -71,12 +92,23 @@ class Relu6(Relu):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Clip(Relu):
+    """Requantisation clamped at any bounds."""
+
+    op = "clip"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Quantize(UnaryLayer):
-    """float32 to int8: ``round(x / scale) + zero_point``, halves away from zero, saturating."""
+    """float32 to int8: ``round(x / scale) + zero_point``, saturating.
+
+    Halves round away from zero, as TensorFlow Lite has it, or to even, as ONNX does (``ties_to_even``).
+    """
 
     op = "quantize"
     scale: float
     zero_point: int
+    ties_to_even: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.layers.base import Layer, Pair, WindowLayer
+from models.layers.base import Layer, Pair, Requantisation, WindowLayer
 from models.tensor import Shape
 
 
@@ -23,6 +23,26 @@ class AveragePool2D(Pool2D):
     """Average of the window's positions inside the input, halves rounded away from zero."""
 
     op = "average_pool_2d"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RescaledAveragePool2D(Pool2D):
+    """Average, and a change of scale, rounded once (ONNX Runtime's QLinearAveragePool).
+
+    A window's sum of ``q - input_zero_point`` over its positions inside the input is requantised by a factor that
+    includes the division.
+
+    Attributes:
+        counts: the divisors that windows have, ascending: positions inside the input, or (``padding_counts``) all.
+        requantisation: one factor for each of them.
+    """
+
+    op = "average_pool_2d"
+    counts: tuple[int, ...]
+    padding_counts: bool
+    requantisation: Requantisation
+    input_zero_point: int
+    output_zero_point: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -217,7 +217,7 @@ def test_cycle_is_refused(tmp_path):
     ("name", "reason"),
     [
         ("missing.tflite", "neither a file nor a network of the zoo"),
-        ("network.onnx", "ONNX files are not supported"),
+        ("network.onnx", "not an ONNX file"),
         ("network.txt", "not a network file"),
     ],
 )

@@ -65,7 +65,7 @@ class Bench(wiring.Component):
         m = Module()
         m.submodules.core = self._core
         for name, member in self._others.items():
-            _pass_through(m, getattr(self, name), getattr(self._core, name), member)
+            pass_through(m, getattr(self, name), getattr(self._core, name), member)
         faults = []
         for port in self.streams.values():
             faults.append(self._add_player(m, port) if port.is_input else self._add_recorder(m, port))
@@ -108,13 +108,13 @@ class Bench(wiring.Component):
         return checker.fault
 
 
-def _pass_through(m: Module, outer: Any, inner: Any, member: Any) -> None:
+def pass_through(m: Module, outer: Any, inner: Any, member: Any) -> None:
     """Connect a member of the bench, which may be an array, with the same member of the core."""
     if member.dimensions:
         item = member.flow(member.signature if member.is_signature else member.shape)
         item = item.array(*member.dimensions[1:]) if member.dimensions[1:] else item
         for outer_item, inner_item in zip(outer, inner, strict=True):
-            _pass_through(m, outer_item, inner_item, item)
+            pass_through(m, outer_item, inner_item, item)
     elif member.is_signature:
         wiring.connect(m, wiring.flipped(outer), inner)
     elif member.flow == In:

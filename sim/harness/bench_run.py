@@ -26,7 +26,7 @@ from typing import Any
 from sim.harness import payload
 from sim.harness.bench import BenchModel
 from sim.harness.runner import execute, new_request
-from sim.harness.stalls import StallProfile, Stalls, stall_profile, stream_seed
+from sim.harness.stalls import Stalls, stall_plusargs
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def run_bench(
     )
     plusargs = []
     for name in streams:
-        profile = stall_profile(profiles.get(name, "none") if name in model.stallable else "none")
+        profile = profiles.get(name, "none") if name in model.stallable else "none"
         plusargs += _plusargs(name, profile, expected.get(name), seed)
     request = new_request(model.build, "sim.harness.bench_test", "bench", asdict(plan), seed, plusargs)
     folder = Path(request.folder)
@@ -191,16 +191,11 @@ def run_bench(
     return BenchResult(outputs, results["status"], results["samples"], results["cycles"], results["taken"])
 
 
-def _plusargs(name: str, profile: StallProfile, expected: int | None, seed: int) -> list[str]:
+def _plusargs(name: str, stalls: Stalls, expected: int | None, seed: int) -> list[str]:
     """The settings of a stream's player or recorder. Files lie in the simulator's working directory."""
-    settings = {
-        "file": f"{name}.hex",
-        "stall": profile.threshold,
-        "hold": profile.hold_log2,
-        "seed": stream_seed(seed, name),
-        "expect": expected,
-    }
-    return [f"+{name}_{key}={value}" for key, value in settings.items() if value is not None]
+    settings = {"file": f"{name}.hex", "expect": expected}
+    given = [f"+{name}_{key}={value}" for key, value in settings.items() if value is not None]
+    return [*given, *stall_plusargs(name, stalls, seed)]
 
 
 def _parsed(consume: Callable[[dict[str, Any]], None]) -> Callable[[str], None]:

@@ -77,3 +77,10 @@ def stall_profile(stalls: Stalls) -> StallProfile:
 def stream_seed(seed: int, name: str) -> int:
     """A 32-bit non-zero seed for the stream of that name, so that no two streams of a bench stall in step."""
     return zlib.crc32(f"{seed}/{name}".encode()) or 1
+
+
+def stall_plusargs(name: str, stalls: Stalls, seed: int) -> list[str]:
+    """How a Verilog player or recorder learns of its stalls."""
+    profile = stall_profile(stalls)
+    settings = {"stall": profile.threshold, "hold": profile.hold_log2, "seed": stream_seed(seed, name)}
+    return [f"+{name}_{key}={value}" for key, value in settings.items()]

@@ -236,7 +236,7 @@ def test_flags_and_silence_are_no_frames():
 def test_cycles(command, count, bus_cycles):
     piece = write(1, 0, *range(count)) if command == "write" else read(1, 0, count)
     conversation, _ = converse([sync(0), piece, piece], cycles=bus_cycles)
-    assert conversation.answer_cycles == [1, HostLink.answer_cycles(count, bus_cycles), 1]
+    assert conversation.answer_cycles == [2, HostLink.answer_cycles(count, bus_cycles), 2]
 
 
 @pytest.mark.parametrize("words", [0, 65536])

@@ -27,15 +27,25 @@ def layer(start: int, words: int, **fields: Any) -> dict:
     return result
 
 
+def load(packets: int, beats: int) -> dict:
+    """A LOAD of packets of so many beats."""
+    return entry(Operation.LOAD, packet_beats=beats, input={"rows_last": packets - 1})
+
+
+def store(packets: int, beats: int) -> dict:
+    """A STORE of packets of so many beats."""
+    return entry(Operation.STORE, output={"rows_last": packets - 1, "columns_last": beats - 1})
+
+
 def program_of(config: AcceleratorConfig, words: list[int], split: int = 3) -> ProgramImage:
     """Two LOADs, of 2 packets of 3 beats and of one beat, two layers that share the weights, and a STORE."""
     start = 5 * entry_words(config.core, config.program_depth)
     entries = [
-        entry(Operation.LOAD, packet_beats=3, input={"rows_last": 1}),
-        entry(Operation.LOAD, packet_beats=1, input={"rows_last": 0}),
+        load(packets=2, beats=3),
+        load(packets=1, beats=1),
         layer(start, split),
         layer(start + split, len(words) - split),
-        entry(Operation.STORE, output={"rows_last": 1, "columns_last": 2}),
+        store(packets=2, beats=3),
     ]
     return image(config, entries, words)
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from hw.bus.host_bus import BusError, Region
+from hw.control.descriptor import Operation
 from hw.machine import registers
-from hw.machine.tests.configs import random_words, small_config
+from hw.machine.program import entry_words
+from hw.machine.tests.configs import image, random_words, small_config
 from hw.machine.tests.fake_core import FakeAccelerator
 from hw.machine.tests.host import Host
 from hw.machine.tests.playing import (
@@ -21,9 +23,12 @@ from hw.machine.tests.playing import (
     PROGRAM,
     STORE,
     WEIGHTS,
+    layer,
+    load,
     play,
     program_of,
     ready,
+    store,
     total,
 )
 from sim.harness.amaranth_sim import simulate
@@ -204,3 +209,52 @@ def test_interrupts(event):
         assert not ctx.get(accelerator.interrupt)
 
     simulate(accelerator, process)
+
+
+def random_entry(rng: random.Random, weights_at: int) -> dict:
+    """A LOAD, a STORE, or a layer with some of the weights."""
+    start = rng.randrange(len(WEIGHTS))
+    return rng.choice(
+        [
+            load(packets=rng.randint(1, 3), beats=rng.randint(1, 4)),
+            layer(weights_at + start, rng.randint(1, len(WEIGHTS) - start)),
+            store(packets=rng.randint(1, 3), beats=rng.randint(1, 3)),
+        ]
+    )
+
+
+async def follow(host: Host, fields: dict, weights_at: int, before: int, rng: random.Random) -> int:
+    """Give a running entry what it asks for, and check what it gives; the fake core's sum after it."""
+    inner = fields["layer"]
+    if inner["operation"] == Operation.LOAD:
+        words = random_words(rng, CONFIG, fields["packet_beats"] * (inner["input"]["rows_last"] + 1))
+        await host.give(words)
+        return before + sum(words)
+    if inner["operation"] == Operation.CONVOLVE:
+        start = fields["weights_start"] - weights_at
+        return before + sum(WEIGHTS[start : start + fields["weights_words"]])
+    count = (inner["output"]["rows_last"] + 1) * (inner["output"]["columns_last"] + 1)
+    assert await host.take(count) == [(before + index) % 2**32 for index in range(count)]
+    return before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs(seed):
+    """Any entries, and any range of them, again and again."""
+    rng = random.Random(seed)
+    weights_at = CONFIG.max_entries * entry_words(CONFIG.core, CONFIG.program_depth)
+    entries = [random_entry(rng, weights_at) for _ in range(CONFIG.max_entries)]
+
+    async def bench(host: Host) -> None:
+        await host.load(image(CONFIG, entries, WEIGHTS), CONFIG.core.lanes)
+        assert (await host.verify())["program_valid"]
+        for _ in range(4):
+            first = rng.randrange(len(entries))
+            last = rng.randrange(first, len(entries))
+            await host.start(first, last)
+            reached = 0
+            for fields in entries[first : last + 1]:
+                reached = await follow(host, fields, weights_at, reached, rng)
+            assert (await host.wait_for(done=1, failed=1))["done"]
+
+    play(bench)

@@ -287,6 +287,20 @@ def test_what_is_locked_during_a_run():
     play(bench)
 
 
+def test_what_is_locked_during_a_verification():
+    async def bench(host: Host) -> None:
+        await host.load(PROGRAM, LANES)
+        await host.set(CONTROL, verify=1)
+        assert (await host.request(Region.PROGRAM.base, 0))[1] == BusError.STATE
+        assert (await host.request(registers.PROGRAM_WORDS.address, 1))[1] == BusError.STATE
+        assert (await host.get(registers.STATUS))["verifying"]
+        await host.set(CONTROL, verify=1)  # of no effect
+        assert (await host.wait_for(verifying=0))["program_valid"]
+        await run_well(host)
+
+    play(bench)
+
+
 def test_several_bits_of_control_at_once():
     async def bench(host: Host) -> None:
         await ready(host)

@@ -102,7 +102,7 @@ class PostBench:
             yield slot, int(first), int(not remaining[slot])
 
     def _expected(self, chosen: Samples) -> Iterator[dict[str, Any]]:
-        values = chosen.requantised(*self.bounds, self.offset)
+        values = chosen.requantised(*self.bounds, offset=self.offset)
         maxima: dict[int, Any] = {}
         for beat, value in zip(self.beats, values, strict=True):
             slot = beat["slot"]

@@ -76,13 +76,13 @@ def check(
     result = run_bench(bench, beats, expect={"values": len(samples)}, settings=settings, seed=seed)
     layout = data.ArrayLayout(_BOUND, len(requantisers))
     got = np.array([unpack(layout, beat) for beat in result.beats("values")])
-    expected = samples.requantised(*bounds, offset)
+    expected = samples.requantised(*bounds, offset=offset)
     for values, requantiser in zip(got.T, requantisers, strict=True):
         within = samples.shift <= requantiser.config.max_left_shift
         wrong = np.flatnonzero(within & (values != expected))
         assert not len(wrong), (
-            f"{len(wrong)} wrong with {requantiser.config}: {samples[wrong[0]]}, offset {offset} gives {values[wrong[0]]}, "
-            f"expected {expected[wrong[0]]}; seed {seed}"
+            f"{len(wrong)} wrong with {requantiser.config}: {samples[wrong[0]]}, offset {offset} gives "
+            f"{values[wrong[0]]}, expected {expected[wrong[0]]}; seed {seed}"
         )
 
 

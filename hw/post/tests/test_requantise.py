@@ -57,7 +57,7 @@ def test_wide_activations(bounds, offset):
     seed = 1
     config = CoreConfig(activation_bits=16, post_dsps=2)
     samples = random_samples(800, np.random.default_rng(seed), max_left_shift=config.max_left_shift)
-    expected = samples.requantised(*bounds, offset)
+    expected = samples.requantised(*bounds, offset=offset)
     dut = Requantiser(config)
 
     async def bench(ctx: Any) -> None:

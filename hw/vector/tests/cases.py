@@ -15,6 +15,8 @@ from models.golden.fixed_point import multiply_by_quantised_multiplier
 
 Ints = npt.NDArray[np.int64]
 
+OPERATIONS = SUM, MAXIMUM, ADD = tuple(map(Operation, (Operation.SUM, Operation.MAXIMUM, Operation.ADD)))
+
 
 def core(*, post_lanes: int = 8, **changes: Any) -> CoreConfig:
     """A small core: 256 words of activations, maps of up to 31 x 31 pixels and 80 channels."""
@@ -113,7 +115,7 @@ class Case:
     def word_costs(self) -> list[tuple[int, int]]:
         """(input words, beats) of each word of the output, in order."""
         beats = WORD_ELEMENTS // self.config.post_lanes
-        adds = self.operation == Operation.ADD
+        adds = self.operation == ADD
         return [
             (2 if adds else self.positions(row, column), min(beats, self.pixel_beats - word * beats))
             for row in range(self.rows.outputs)
@@ -125,13 +127,13 @@ class Case:
         """int64[rows, columns, channels up to the end of the word]: the results."""
         bits = self.config.activation_bits
         maps = [s.elements(memory, bits, self.rows.size, self.columns.size, self.words) for s in self.sources]
-        if self.operation == Operation.ADD:
+        if self.operation == ADD:
             places = add_left_shift(self.config)
             return sum(
                 multiply_by_quantised_multiplier(x << places, s.multiplier, -s.right_shift)
                 for x, s in zip(maps, self.sources, strict=True)
             )
-        reduce = np.sum if self.operation == Operation.SUM else np.max
+        reduce = np.sum if self.operation == SUM else np.max
         rows = [np.array(self.rows.inside(row)) for row in range(self.rows.outputs)]
         columns = [np.array(self.columns.inside(column)) for column in range(self.columns.outputs)]
         return np.array([[reduce(maps[0][row][:, column], axis=(0, 1)) for column in columns] for row in rows])
@@ -182,13 +184,15 @@ def random_source(rng: random.Random, config: CoreConfig, columns: int, words: i
         threshold=rng.choice([0, 127, (1 << config.activation_bits) - 1, rng.randrange(1 << config.activation_bits)]),
         multiplier=rng.choice([1 << 30, (1 << 31) - 1, 0, rng.randrange(1 << 30, 1 << 31)]),
         # The larger operand of a real addition has factor 1/2, so that the sum cannot overflow.
-        right_shift=rng.choice([1, 2, rng.randrange(1, 32)]) if config.activation_bits == 16 else rng.choice([0, 1, 3, rng.randrange(32)]),
+        right_shift=rng.choice([1, 2, rng.randrange(1, 32)])
+        if config.activation_bits == 16
+        else rng.choice([0, 1, 3, rng.randrange(32)]),
     )
 
 
 def random_case(rng: random.Random, config: CoreConfig, operation: Operation, largest: int = 5) -> Case:
     channels = rng.choice([1, 15, 16, 17, 33, 48])
-    if operation == Operation.ADD:
+    if operation == ADD:
         rows, columns = (Axis(size, size) for size in (rng.randint(1, largest), rng.randint(1, largest)))
     else:
         rows, columns = random_axis(rng, largest), random_axis(rng, largest)
@@ -208,6 +212,6 @@ def random_case(rng: random.Random, config: CoreConfig, operation: Operation, la
             "row_words": columns.outputs * pixel_words + rng.choice([0, 5]),
             "first_channel": rng.randrange(0, 30, config.post_lanes),
         },
-        by_count=operation == Operation.SUM and rows.taps * columns.taps <= room and rng.random() < 0.5,
+        by_count=operation == SUM and rows.taps * columns.taps <= room and rng.random() < 0.5,
         parity=rng.getrandbits(1),
     )

@@ -1,12 +1,12 @@
 """Layers of networks on the vector unit with the post-processor behind it: the stored bytes are the golden model's."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hw.control.descriptor import Operation
-from hw.vector.tests.cases import Axis, Case, Source, core
+from hw.vector.tests.cases import ADD, MAXIMUM, SUM, Axis, Case, Source, core
 from hw.vector.tests.division import division
 from hw.vector.tests.system import Layer, VectorSystem, run_layers, store
 from models.golden.elementwise import add, relu
@@ -15,7 +15,7 @@ from models.golden.pooling import average_pool_2d, max_pool_2d, mean
 from models.layers import Add, AveragePool2D, MaxPool2D, Mean, Relu
 
 UNCHANGED = {"bias": 0, "multiplier": (1 << 31) - 1, "shift": 0, "single_rounding": 0}
-NAMES = {"name": "layer", "inputs": ("x", "y"), "output": "z"}
+NAMES: dict[str, Any] = {"name": "layer", "inputs": ("x", "y"), "output": "z"}
 CHANNELS = (1, 15, 16, 17, 33)
 
 
@@ -50,11 +50,17 @@ class Bench:
         first_channel = self.random.randrange(0, 20, self.config.post_lanes)
         pixel_words = -(-(first_channel + channels) // 16)
         row_words = axes[1].outputs * pixel_words
-        output = {"base": self._free, "pixel_words": pixel_words, "row_words": row_words, "first_channel": first_channel}
+        output = {
+            "base": self._free,
+            "pixel_words": pixel_words,
+            "row_words": row_words,
+            "first_channel": first_channel,
+        }
         self._free += axes[0].outputs * row_words
         assert self._free <= self.config.activation_words
         parity = len(self.layers) % 2
-        case = Case(self.config, operation, *axes, channels, tuple(sources), output, by_count, parity)
+        rows, columns = axes
+        case = Case(self.config, operation, rows, columns, channels, tuple(sources), output, by_count, parity)
         post = {"offset": offset, "lower": clamp[0] - zero_point, "upper": clamp[1] - zero_point}
         self.layers.append(Layer(case, entries, post, zero_point, expected))
 
@@ -89,7 +95,7 @@ def append_add(bench, rows, columns, channels):
     ]
     axes = Axis(rows, rows), Axis(columns, columns)
     entries = [entry(layer.output_scaling)]
-    bench.append(Operation.ADD, axes, sources, add(layer, *maps), entries, zero, layer.activation)
+    bench.append(ADD, axes, sources, add(layer, *maps), entries, zero, layer.activation)
 
 
 def pool_window(bench):
@@ -99,7 +105,8 @@ def pool_window(bench):
     padding = tuple((rng.randrange(k), rng.randrange(k)) for k in kernel)
     size = [max(rng.randint(1, 6), k - sum(p)) for k, p in zip(kernel, padding, strict=True)]
     axes = [
-        Axis(n, 1 + (n + sum(p) - k) // s, k, s, -p[0]) for n, k, s, p in zip(size, kernel, stride, padding, strict=True)
+        Axis(n, 1 + (n + sum(p) - k) // s, k, s, -p[0])
+        for n, k, s, p in zip(size, kernel, stride, padding, strict=True)
     ]
     return {"kernel": kernel, "stride": stride, "padding": padding}, size, axes
 
@@ -111,9 +118,7 @@ def append_average_pool(bench, channels):
     values, source = bench.feature_map(*size, channels, zero)
     expected = average_pool_2d(layer, values)
     entries = [division(count, zero) for count in range(1, window["kernel"][0] * window["kernel"][1] + 1)]
-    bench.append(
-        Operation.SUM, axes, [source], expected, entries, zero, layer.activation, offset=-zero, by_count=True
-    )
+    bench.append(SUM, axes, [source], expected, entries, zero, layer.activation, offset=-zero, by_count=True)
 
 
 def append_max_pool(bench, channels):
@@ -121,7 +126,7 @@ def append_max_pool(bench, channels):
     zero = bench.zero_point()
     layer = MaxPool2D(activation=bench.activation(zero), **window, **NAMES)
     values, source = bench.feature_map(*size, channels, zero)
-    bench.append(Operation.MAXIMUM, axes, [source], max_pool_2d(layer, values), [UNCHANGED], zero, layer.activation)
+    bench.append(MAXIMUM, axes, [source], max_pool_2d(layer, values), [UNCHANGED], zero, layer.activation)
 
 
 def append_mean(bench, rows, columns, channels):
@@ -142,9 +147,7 @@ def append_mean(bench, rows, columns, channels):
     )
     values, source = bench.feature_map(rows, columns, channels, zero)
     slides = [Axis(size, size // tap, tap) for size, tap in zip((rows, columns), taps, strict=True)]
-    bench.append(
-        Operation.SUM, slides, [source], mean(layer, values), [entry(factor)], output_zero, INT8_RANGE
-    )
+    bench.append(SUM, slides, [source], mean(layer, values), [entry(factor)], output_zero, INT8_RANGE)
 
 
 def append_rectifier(bench, rows, columns, channels):
@@ -160,7 +163,7 @@ def append_rectifier(bench, rows, columns, channels):
     values, source = bench.feature_map(rows, columns, channels, zero)
     axes = Axis(rows, rows), Axis(columns, columns)
     entries = [entry(layer.requantisation)]
-    bench.append(Operation.SUM, axes, [source], relu(layer, values), entries, output_zero, layer.activation)
+    bench.append(SUM, axes, [source], relu(layer, values), entries, output_zero, layer.activation)
 
 
 @pytest.mark.parametrize("stalls", ["none", "random"])
@@ -198,5 +201,5 @@ def test_global_mean_over_a_large_map():
         axes = Axis(25, 1, 25), Axis(32, 1, 32)
         expected = mean(layer, values)
         assert expected.item() == value
-        bench.append(Operation.SUM, axes, [source], expected, [entry(factor)], zero, INT8_RANGE)
+        bench.append(SUM, axes, [source], expected, [entry(factor)], zero, INT8_RANGE)
     bench.run(seed)

@@ -1,0 +1,1 @@
+"""The driver: what runs a compiled program on an accelerator, over any transport."""

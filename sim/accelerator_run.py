@@ -1,0 +1,240 @@
+"""Runs a whole network on the simulated accelerator, and compares every tensor with the golden model's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.compiled import CompiledProgram, describe_program
+from compiler.entries import Entry
+from compiler.network_program import NetworkProgram
+from compiler.operations import Convolve
+from compiler.prediction import Prediction
+from compiler.program_prediction import predict_program
+from host.driver import Accelerator, EntryCounters
+from hw.config import CoreConfig
+from models import golden
+from models.network import Network
+from sim.accelerator_sim import DRIVER_SECONDS, SimulatedAccelerator
+from sim.core_run import Mismatch, first_difference
+from sim.harness.stalls import Stalls
+from sim.network_run import DATAFLOW
+
+VECTOR_UNIT = "vector"
+
+
+@dataclass(frozen=True, eq=False)
+class EntryRun:
+    """What a layer of the accelerator did; `mismatch` is the first difference in a tensor that it wrote."""
+
+    entry: Entry
+    op: str
+    counters: EntryCounters
+    prediction: Prediction
+    mismatch: Mismatch | None
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.entry.operation.name
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the dense layer."""
+        return self.counters.entry.macs
+
+    @property
+    def multiplies(self) -> int:
+        """Useful multiplications that were really issued."""
+        operation, layer = self.entry.operation, self.entry.layer
+        if not isinstance(operation, Convolve) or layer is None:
+            return 0
+        return self.counters.operations * operation.conv.maps // layer.mapping.passes
+
+
+@dataclass(frozen=True, eq=False)
+class AcceleratorRun:
+    """A network that ran as one program.
+
+    Attributes:
+        network, config, seed: what ran, on what.
+        layers: what each entry between loading and storing did, in order.
+        cycles: from the start of the first layer to the end of the last, by the machine's own counter.
+        outputs: for each output of the network how it differs; None if it does not.
+        host_operators: operators that the host ran, and how often.
+    """
+
+    network: Network
+    config: CoreConfig
+    seed: int
+    layers: Sequence[EntryRun]
+    cycles: int
+    outputs: Mapping[str, Mismatch | None]
+    host_operators: Mapping[str, int]
+
+    @property
+    def equal(self) -> bool:
+        """Every byte of every tensor is right."""
+        return not self.mismatches
+
+    @property
+    def mismatches(self) -> dict[str, Mismatch]:
+        """The first difference of each layer and each output that has one, by name."""
+        found = {layer.name: layer.mismatch for layer in self.layers} | dict(self.outputs)
+        return {name: mismatch for name, mismatch in found.items() if mismatch is not None}
+
+    def utilisation(self, multiplies: int, cycles: int) -> float:
+        """Useful multiplications per multiplier and cycle."""
+        return multiplies / (cycles * self.config.groups * self.config.lanes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One record a layer, for tables and JSON."""
+        return [
+            {
+                "name": layer.name,
+                "op": layer.op,
+                "dataflow": DATAFLOW if isinstance(layer.entry.operation, Convolve) else VECTOR_UNIT,
+                "cycles": layer.counters.cycles,
+                "predicted_cycles": layer.prediction.cycles,
+                "macs": layer.macs,
+                "multiplies": layer.multiplies,
+                "utilisation": self.utilisation(layer.multiplies, layer.counters.cycles),
+                "equal": layer.mismatch is None,
+            }
+            for layer in self.layers
+        ]
+
+    def total(self) -> dict[str, Any]:
+        """The whole run: its cycles are more than the layers', since the machine also fetches their entries."""
+        rows = self.rows()
+        sums = {key: sum(row[key] for row in rows) for key in ("predicted_cycles", "macs", "multiplies")}
+        return {
+            "cycles": self.cycles,
+            **sums,
+            "utilisation": self.utilisation(sums["multiplies"], self.cycles),
+            "equal": self.equal,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole run, for machines."""
+        return {
+            "network": self.network.name,
+            "seed": self.seed,
+            "groups": self.config.groups,
+            "lanes": self.config.lanes,
+            "layers": self.rows(),
+            "total": self.total(),
+        }
+
+
+def run_program(
+    program: NetworkProgram,
+    values: npt.NDArray,
+    *,
+    simulator: str = "verilator",
+    seed: int = 0,
+    stalls: Stalls = "none",
+    waves: Path | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_layer: Callable[[int], None] = lambda done: None,
+) -> AcceleratorRun:
+    """Simulate a compiled network on one input, twice: as a whole, and layer by layer to look at every tensor.
+
+    Args:
+        program: what runs.
+        values: for the network, with a batch of 1.
+        simulator, seed, stalls, waves: as for `SimulatedAccelerator`.
+        on_stage: called with the name of what begins.
+        on_layer: called with the number of layers that have been looked at.
+
+    Raises:
+        SimulationError: a rule of a stream was broken, or the simulator died.
+        SkipstoneError: the accelerator stopped with an error, or hangs.
+    """
+    tensors = golden.run(program.network, values)
+    simulated = SimulatedAccelerator(
+        program.config, simulator=simulator, seed=seed, stalls=stalls, waves=waves, on_stage=on_stage
+    )
+    with simulated, open_accelerator(simulated) as accelerator:
+        on_stage("loading the program")
+        accelerator.load(describe_program(program))
+        on_stage("simulating")
+        return _Runner(program, tensors, accelerator, values).run(seed, on_layer)
+
+
+def open_accelerator(simulated: SimulatedAccelerator) -> Accelerator:
+    """The driver of a simulated accelerator, with time-outs that suit it."""
+    return Accelerator.open(simulated.transport, timeout=DRIVER_SECONDS, link_timeout=DRIVER_SECONDS)
+
+
+class _Runner:
+    """The two runs of one input."""
+
+    def __init__(
+        self,
+        program: NetworkProgram,
+        tensors: Mapping[str, npt.NDArray],
+        accelerator: Accelerator,
+        values: npt.NDArray,
+    ) -> None:
+        self._program = program
+        self._tensors = tensors
+        self._accelerator = accelerator
+        self._compiled: CompiledProgram = accelerator.program
+        self._values = values[0]
+
+    def run(self, seed: int, on_layer: Callable[[int], None]) -> AcceleratorRun:
+        program, network = self._program, self._program.network
+        layers = program.layers
+        self._accelerator.load_inputs(self._values)
+        self._accelerator.run_entries(layers[0], layers[-1])
+        cycles, counters = self._accelerator.cycles, self._accelerator.counters()
+        outputs = self._compare_outputs()
+        mismatches = self._compare_layers(on_layer)
+        predictions = predict_program(program, self._tensors)
+        graph = program.lowered.graph
+        on_host = [network.layer(name).op for name in (*graph.host.before, *graph.host.after)]
+        runs = [
+            EntryRun(program.entries[index], self._op(index), counted, predictions[index], mismatches[index])
+            for index, counted in zip(layers, counters, strict=True)
+        ]
+        return AcceleratorRun(network, program.config.core, seed, runs, cycles, outputs, dict(Counter(on_host)))
+
+    def _op(self, index: int) -> str:
+        """The operator of the layer that an entry is of; or what it does, if it only helps another entry."""
+        operation = self._program.entries[index].operation
+        layer = self._program.network.layer(operation.layers[0])
+        return layer.op if operation.name == layer.name else self._compiled.entries[index].operation.lower()
+
+    def _compare_outputs(self) -> dict[str, Mismatch | None]:
+        """How the network's outputs differ, those after the host's steps."""
+        tensors = {name: self._accelerator.read_tensor(name) for name in self._compiled.leaving}
+        for step in self._compiled.after:
+            tensors[step.output] = step.run(tensors[step.input])
+        return {name: self._difference(name, tensors[name]) for name in self._compiled.gives}
+
+    def _compare_layers(self, on_layer: Callable[[int], None]) -> dict[int, Mismatch | None]:
+        """How the tensors of each layer differ, looked at before a later layer takes their place.
+
+        A tensor that several entries of a layer write is looked at after the last of them, and counts for them all.
+        """
+        layers = self._program.layers
+        by_layers: dict[tuple[str, ...], list[Mismatch]] = {}
+        self._accelerator.load_inputs(self._values)
+        for done, index in enumerate(layers, start=1):
+            self._accelerator.run_entries(index, index)
+            written = [name for name, tensor in self._compiled.tensors.items() if tensor.written == index]
+            found = (self._difference(name, self._accelerator.read_tensor(name)) for name in written)
+            by_layers.setdefault(self._compiled.entries[index].layers, []).extend(filter(None, found))
+            on_layer(done)
+        return {index: next(iter(by_layers[self._compiled.entries[index].layers]), None) for index in layers}
+
+    def _difference(self, name: str, got: npt.NDArray) -> Mismatch | None:
+        expected = np.asarray(self._tensors[name])
+        return first_difference(got.reshape(expected.shape)[0], expected[0])

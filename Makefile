@@ -2,17 +2,23 @@
 # A variable is given as `make sim GROUPS=4 LANES=8`; one left out keeps the command's own default.
 
 PYTHON ?= python3## The interpreter that .venv is made from (3.11 or later)
-NETWORK ?= resnet8## sim, accuracy: a network of the zoo, or the path of a .tflite file
-INPUT ?=## sim: an input, .npy or .png (a test image)
-DATAFLOW ?=## sim, verilog: the dataflow (nullhop)
-GROUPS ?=## sim, verilog, synth: groups of the MAC array (8)
-LANES ?=## sim, verilog, synth: lanes of a group (16)
+NETWORK ?= resnet8## sim, program, accuracy: a network of the zoo, or the path of a .tflite or .onnx file
+INPUT ?=## sim, run: an input, .npy or .png (a test image)
+DATAFLOW ?=## sim, program, verilog: the dataflow (nullhop)
+GROUPS ?=## sim, program, verilog, synth: groups of the MAC array (8)
+LANES ?=## sim, program, verilog, synth: lanes of a group (16)
 LAYER ?=## sim: run this layer only
 SIMULATOR ?=## sim: verilator or icarus (verilator)
-SEED ?=## sim: seed of everything random (0)
-STALLS ?=## sim: none, or random stalls on every stream (none)
-WAVES ?=## sim: write the waveforms to this .fst file
-JSON ?=## sim, accuracy, synth: write the results to this .json file
+SEED ?=## sim, run, board: seed of everything random (0)
+STALLS ?=## sim, board: none, or random stalls on every stream (none)
+WAVES ?=## sim, board: write the waveforms to this .fst file
+JSON ?=## sim, program, run, accuracy, synth: write the results to this .json file
+CLOCK ?=## program: the accelerator's clock, in MHz (50)
+PROGRAM ?=## program, run, board: the program file (build/NETWORK.skip)
+PORT ?=## run: the accelerator's serial port, or the path that `make board` prints
+BAUD ?=## run: bits a second of the serial port (3000000)
+LABELS ?=## run: names of the classes, such as cifar10, or a text file
+CHECK ?=## run: compare with the golden model of this network
 OUTPUT ?= build/verilog## verilog: the folder to write to
 TARGET ?=## synth: ecp5, ice40 or all (all)
 FREQ ?=## synth: the clock to reach, in MHz (the target's own)
@@ -25,6 +31,8 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 lower = $(shell echo $(1) | tr A-Z a-z)
 # $(call options,NAME ...): `--name 'value'` for each of these variables that has a value.
 options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) '$($(name))'))
+
+PROGRAM_FILE = $(or $(PROGRAM),build/$(notdir $(basename $(NETWORK))).skip)
 
 .DEFAULT_GOAL := help
 
@@ -45,8 +53,20 @@ networks: setup ## Fetch the networks of the zoo, if they are not in the cache
 	@$(BIN)/python -c 'from models import zoo; zoo.fetch(zoo.DEFAULT)'
 
 .PHONY: sim
-sim: networks ## Simulate NETWORK in the generated Verilog and compare every layer with the golden model
+sim: networks ## Simulate NETWORK in the generated Verilog and compare every tensor with the golden model
 	$(BIN)/skipstone simulate '$(NETWORK)' $(call options,INPUT DATAFLOW GROUPS LANES LAYER SIMULATOR SEED STALLS WAVES JSON)
+
+.PHONY: program
+program: networks ## Compile NETWORK into PROGRAM, and show the plan
+	$(BIN)/skipstone compile '$(NETWORK)' --output '$(PROGRAM_FILE)' $(call options,DATAFLOW GROUPS LANES CLOCK JSON)
+
+.PHONY: board
+board: setup ## Run a simulated board for PROGRAM behind a pseudo-terminal, until interrupted
+	$(BIN)/skipstone serve-sim '$(PROGRAM_FILE)' $(call options,SEED STALLS WAVES)
+
+.PHONY: run
+run: setup ## Run PROGRAM on the accelerator behind PORT
+	$(BIN)/skipstone run '$(PROGRAM_FILE)' $(call options,PORT INPUT LABELS BAUD CHECK SEED JSON)
 
 .PHONY: test
 test: networks ## Run the tests

@@ -24,7 +24,7 @@ _LONGEST_NAME = 60
 
 
 def compile(
-    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite file.")],
+    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite or .onnx file.")],
     output: Annotated[Path, typer.Option(dir_okay=False, help="The program file to write.")],
     dataflow: DataflowOption = Dataflow.nullhop,
     groups: Groups = 8,

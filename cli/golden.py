@@ -18,7 +18,7 @@ from models.inputs import read_input
 
 
 def golden(
-    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite file.")],
+    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite or .onnx file.")],
     input: Annotated[
         Path | None,
         typer.Option(help="A .npy, .png or .jpg file; without it, a sample that ships, or random."),

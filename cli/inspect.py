@@ -21,7 +21,7 @@ _PIPE_WIDTH = 200
 
 
 def inspect(
-    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite file.")],
+    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite or .onnx file.")],
     input: Annotated[
         Path | None,
         typer.Option(help="A .npy, .png or .jpg file; adds the zero activations of this input."),

@@ -40,7 +40,7 @@ Run = NetworkRun | AcceleratorRun
 
 
 def simulate(
-    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite file.")],
+    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite or .onnx file.")],
     input: Annotated[
         Path | None, typer.Option(help="A .npy, .png or .jpg file; without it, a sample or random values.")
     ] = None,

@@ -27,10 +27,14 @@ class Prediction:
 
 @dataclass
 class WeightStream:
-    """When the weights of each pass are in memory: one beat a cycle, two passes held, one ring for both."""
+    """When the weights of each pass are in memory: one beat a cycle, two passes held, one ring for both.
+
+    `interrupted`: from when until when the memory that the weights come from does something else.
+    """
 
     config: CoreConfig
     end: int = 0
+    interrupted: tuple[int, int] = (0, 0)
     words: list[int] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
 
@@ -46,6 +50,9 @@ class WeightStream:
             room = self.config.weight_depth - self.words[-1]
             if words > room:
                 self.end = max(self.end, self.released[-1] + beats - planes - room)
+        first, last = self.interrupted
+        if begin < last and self.end > first:
+            self.end += last - max(begin, first)
         self.words.append(words)
         return self.end
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from amaranth.hdl import UnusedElaboratable
 
 from compiler.cycles import LOAD_LATENCY, STORE_LATENCY, Counts, load_cycles, store_cycles, write_latency
 from compiler.entries import Entry
@@ -17,14 +20,23 @@ from compiler.prediction import DONE_LATENCY, Prediction, WeightStream, run_pass
 from compiler.program import TYPICAL_DENSITY, to_stored
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Operation
+from hw.machine.entry_check import EntryCheck
+from hw.machine.program import entry_words
 from hw.vector.unit import VectorUnit
+
+ENTRY_LATENCY = EntryCheck.latency + 3
+"""From an entry that the core has taken until it sees the next one, on top of that one's words."""
+WEIGHT_LATENCY = 3
+"""From an entry that the core sees to the first of its weights."""
 
 Stored = Callable[[FeatureMap], npt.NDArray]
 """The stored activations [rows, columns, channels] of a map."""
 
 
 def predict_program(program: NetworkProgram, tensors: Mapping[str, npt.NDArray]) -> list[Prediction]:
-    """Cycles and operations of each entry, run one after another, all streams always ready.
+    """Cycles and operations of each entry, as the accelerator counts them in a run from the first layer to the last.
+
+    Entries that load and store are predicted for a host that never keeps them waiting.
 
     Args:
         program: what runs.
@@ -48,15 +60,21 @@ def estimate_program(program: NetworkProgram) -> list[Prediction]:
 
 def _predict(program: NetworkProgram, stored: Stored) -> list[Prediction]:
     config = program.config.core
-    weights = WeightStream(config)
+    words = entry_words(config, program.config.program_depth)
     found = []
-    start = taken = 0
-    for entry in program.entries:
-        accepted = max(taken, weights.end)
-        start = max(start, accepted) + 1
-        done, operations = _run(entry, stored, config, start, accepted, weights)
+    offered = start = done = 0
+    weights = WeightStream(config)
+    for index, entry in enumerate(program.entries):
+        if index in (program.layers.start, program.layers.stop):
+            # What is loaded and stored takes as long as the host does; the layers are a run of their own.
+            weights, offered, start, done = WeightStream(config), 0, 0, 0
+        accepted = max(offered, weights.end)
+        start = max(done, accepted) + 1
+        # Meanwhile the next entry is fetched, if there is one.
+        weights.interrupted = (start + 1, start + 1 + words) if index + 1 < program.layers.stop else (0, 0)
+        done, operations = _run(entry, stored, config, start, accepted + WEIGHT_LATENCY, weights)
         found.append(Prediction(done - start, operations))
-        taken, start = start, done
+        offered = start + words + ENTRY_LATENCY
     return found
 
 
@@ -96,8 +114,14 @@ def vector_cycles(operation: VectorOperation, config: CoreConfig) -> int:
 @cache
 def _vector_latencies(config: CoreConfig) -> tuple[int, int]:
     """Of the vector unit, and what an addition adds."""
-    unit = VectorUnit(config)
-    return unit.latency, unit.add_latency
+    with warnings.catch_warnings():
+        # It is only asked, and never becomes hardware.
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        unit = VectorUnit(config)
+        latencies = unit.latency, unit.add_latency
+        del unit
+        gc.collect()
+    return latencies
 
 
 def _gathered(operation: VectorOperation) -> Counts:

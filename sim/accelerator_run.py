@@ -28,6 +28,8 @@ from sim.network_run import DATAFLOW
 
 VECTOR_UNIT = "vector"
 
+Inputs = npt.NDArray | Mapping[str, npt.NDArray]
+
 
 @dataclass(frozen=True, eq=False)
 class EntryRun:
@@ -135,7 +137,7 @@ class AcceleratorRun:
 
 def run_program(
     program: NetworkProgram,
-    values: npt.NDArray,
+    values: Inputs,
     *,
     simulator: str = "verilator",
     seed: int = 0,
@@ -148,7 +150,7 @@ def run_program(
 
     Args:
         program: what runs.
-        values: for the network, with a batch of 1.
+        values: for the network, with a batch of 1; by name if it has several inputs.
         simulator, seed, stalls, waves: as for `SimulatedAccelerator`.
         on_stage: called with the name of what begins.
         on_layer: called with the number of layers that have been looked at.
@@ -157,15 +159,27 @@ def run_program(
         SimulationError: a rule of a stream was broken, or the simulator died.
         SkipstoneError: the accelerator stopped with an error, or hangs.
     """
-    tensors = golden.run(program.network, values)
     simulated = SimulatedAccelerator(
         program.config, simulator=simulator, seed=seed, stalls=stalls, waves=waves, on_stage=on_stage
     )
     with simulated, open_accelerator(simulated) as accelerator:
-        on_stage("loading the program")
-        accelerator.load(describe_program(program))
-        on_stage("simulating")
-        return _Runner(program, tensors, accelerator, values).run(seed, on_layer)
+        return run_on(accelerator, program, values, seed=seed, on_stage=on_stage, on_layer=on_layer)
+
+
+def run_on(
+    accelerator: Accelerator,
+    program: NetworkProgram,
+    values: Inputs,
+    *,
+    seed: int = 0,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_layer: Callable[[int], None] = lambda done: None,
+) -> AcceleratorRun:
+    """The same on an accelerator that is there."""
+    on_stage("loading the program")
+    accelerator.load(describe_program(program))
+    on_stage("simulating")
+    return _Runner(program, accelerator, values).run(seed, on_layer)
 
 
 def open_accelerator(simulated: SimulatedAccelerator) -> Accelerator:
@@ -176,18 +190,12 @@ def open_accelerator(simulated: SimulatedAccelerator) -> Accelerator:
 class _Runner:
     """The two runs of one input."""
 
-    def __init__(
-        self,
-        program: NetworkProgram,
-        tensors: Mapping[str, npt.NDArray],
-        accelerator: Accelerator,
-        values: npt.NDArray,
-    ) -> None:
+    def __init__(self, program: NetworkProgram, accelerator: Accelerator, values: Inputs) -> None:
         self._program = program
-        self._tensors = tensors
         self._accelerator = accelerator
         self._compiled: CompiledProgram = accelerator.program
-        self._values = values[0]
+        self._values = values
+        self._tensors = golden.run(program.network, values)
 
     def run(self, seed: int, on_layer: Callable[[int], None]) -> AcceleratorRun:
         program, network = self._program, self._program.network

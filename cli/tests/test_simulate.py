@@ -1,6 +1,7 @@
 """`skipstone simulate`: exit status, table, JSON, and one line for everything that cannot be.
 
-All runs are of one small layer on one small core, so that a simulator compiles a single model.
+All runs of a layer are of one small layer on one small core, so that a simulator compiles a single model; whole
+networks are in `test_simulate_whole`.
 """
 
 import json

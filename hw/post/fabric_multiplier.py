@@ -18,14 +18,19 @@ class _Term:
     place: int
 
 
+def digit_count(b_bits: int) -> int:
+    """Digits of an unsigned multiplier: the top one holds one bit at most, so that with a carry it is at most 2."""
+    return b_bits // 2 + 1
+
+
+def recoded(b: Value) -> Value:
+    """The radix-4 digits -1, 0, 1 and 2 of an unsigned multiplier, each one too high: two bits a digit."""
+    digits = digit_count(len(b))
+    return (b + sum(1 << 2 * place for place in range(digits)))[: 2 * digits]
+
+
 class FabricMultiplier(wiring.Component):
     """Signed by unsigned, pipelined, one product a cycle.
-
-    The multiplier `b` is written in radix 4 with the digits -1, 0, 1 and 2. That set needs no multiple of the
-    multiplicand that is not a shift, and four choices over two neighbouring bits of it are one LUT4 for each
-    bit of a row. Adding 0b...0101 to `b` gives the digits, each one too high. A row for digit -1 is the
-    complement; the 1 that it lacks goes into the free low places of the next row. The rows are added in a
-    tree with a register after every second level.
 
     Parameters
     ----------
@@ -42,12 +47,36 @@ class FabricMultiplier(wiring.Component):
     """
 
     def __init__(self, a_shape: Shape, b_bits: int) -> None:
-        # The top digit holds one bit of `b` at most, so that with a carry it is at most 2.
-        self.digits = b_bits // 2 + 1
-        self.levels = max(1, (self.digits - 1).bit_length())
+        self._rows = DigitMultiplier(a_shape, b_bits)
+        self.latency = self._rows.latency
+        product = self._rows.product.shape()
+        super().__init__({"a": In(a_shape), "b": In(unsigned(b_bits)), "product": Out(product)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.rows = rows = self._rows
+        m.d.comb += [rows.a.eq(self.a), rows.digits.eq(recoded(self.b)), self.product.eq(rows.product)]
+        return m
+
+
+class DigitMultiplier(wiring.Component):
+    """`FabricMultiplier` for a multiplier that is already `recoded`.
+
+    The multiplier `b` is written in radix 4 with the digits -1, 0, 1 and 2. That set needs no multiple of the
+    multiplicand that is not a shift, and four choices over two neighbouring bits of it are one LUT4 for each
+    bit of a row. Adding 0b...0101 to `b` gives the digits, each one too high. A row for digit -1 is the
+    complement; the 1 that it lacks goes into the free low places of the next row. The rows are added in a
+    tree with a register after every second level.
+
+    Ports: `a`, `digits` (`recoded(b)`), `product` of `latency` cycles before.
+    """
+
+    def __init__(self, a_shape: Shape, b_bits: int) -> None:
+        self._count = digit_count(b_bits)
+        self.levels = max(1, (self._count - 1).bit_length())
         self.latency = -(-self.levels // 2)
         product = Shape(a_shape.width + b_bits, signed=a_shape.signed)
-        super().__init__({"a": In(a_shape), "b": In(unsigned(b_bits)), "product": Out(product)})
+        super().__init__({"a": In(a_shape), "digits": In(2 * self._count), "product": Out(product)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -60,14 +89,12 @@ class FabricMultiplier(wiring.Component):
         return m
 
     def _rows(self, m: Module) -> list[_Term]:
-        recoded = Signal(2 * self.digits)
-        m.d.comb += recoded.eq(self.b + sum(1 << 2 * place for place in range(self.digits)))
         a = Signal(signed(self.a.shape().width + (not self.a.shape().signed)))
         m.d.comb += a.eq(self.a)
         rows = []
-        for place in range(self.digits):
+        for place in range(self._count):
             row = Signal(signed(len(a) + 1), name=f"row_{place}")
-            digit = recoded.word_select(place, 2)
+            digit = self.digits.word_select(place, 2)
             with m.Switch(digit):
                 with m.Case(0):
                     m.d.comb += row.eq(~a)
@@ -80,7 +107,7 @@ class FabricMultiplier(wiring.Component):
             if place == 0:
                 rows.append(_Term(row, 0))
             else:
-                missing = recoded.word_select(place - 1, 2) == 0
+                missing = self.digits.word_select(place - 1, 2) == 0
                 rows.append(_Term(Cat(missing, Const(0, 1), row).as_signed(), 2 * (place - 1)))
         return rows
 

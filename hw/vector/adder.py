@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth import Signal
 from amaranth.hdl import EnableInserter, Module, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.control.descriptor import VectorLayout
 from hw.stream.delay import delay
-from hw.vector.layouts import AddedBeat, GatheredBeat, element_shape
+from hw.vector.layouts import AddedBeat, GatheredBeat
 from hw.vector.scaler import OperandScaler, ScaleAddends
 
 
@@ -20,8 +20,8 @@ class _Lanes(wiring.Component):
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         self._scalers = [[OperandScaler(config) for _ in range(config.post_lanes)] for _ in range(2)]
-        # The registers in front of the scalers and behind the sums.
-        self.latency = self._scalers[0][0].latency + 2
+        # The register behind the sums.
+        self.latency = self._scalers[0][0].latency + 1
         super().__init__(
             {"vector": In(VectorLayout(config)), "i": In(GatheredBeat(config)), "o": Out(AddedBeat(config))}
         )
@@ -35,12 +35,10 @@ class _Lanes(wiring.Component):
             operand, scalers = self.vector.operands[number], self._scalers[number]
             m.submodules[f"addends_{number}"] = addends = ScaleAddends(self.config)
             m.d.comb += [addends.multiplier.eq(operand.multiplier), addends.right_shift.eq(operand.right_shift)]
-            elements = Signal(data.ArrayLayout(element_shape(self.config), len(scalers)), reset_less=True)
             for lane, scaler in enumerate(scalers):
                 m.submodules[f"scaler_{number}_{lane}"] = scaler
-                m.d.sync += elements[lane].eq(values[lane])
                 m.d.comb += [
-                    scaler.element.eq(elements[lane]),
+                    scaler.element.eq(values[lane]),
                     scaler.multiplier.eq(operand.multiplier),
                     scaler.right_shift.eq(operand.right_shift),
                     scaler.addends.eq(addends.addends),

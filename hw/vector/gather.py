@@ -77,13 +77,15 @@ class Gatherer(wiring.Component):
             finished.eq(decoded.o.valid & tag.last & free),
         ]
         total = self._combine(m, word, continues, finished)
+        before = self._positions_before(m, decoded.o)
         gathered = Signal(_GatheredWord(self.config))
-        with m.If(finished):
+        with m.If(free):
+            # Whether it is a whole window or not: what is not finished is not emitted.
             m.d.sync += [
                 gathered.values.eq(total),
                 gathered.others.eq(word.elements),
                 gathered.tag.eq(tag),
-                gathered.entry.eq(self._positions_before(m, decoded.o)),
+                gathered.entry.eq(before),
             ]
         self._emit(m, gathered, tag, finished, free)
         return m

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.control.descriptor import add_left_shift
-from hw.post.fabric_multiplier import FabricMultiplier
+from hw.post.fabric_multiplier import DigitMultiplier, recoded
 from hw.post.layouts import MULTIPLIER_BITS
 from hw.stream.delay import delay
 from hw.vector.layouts import element_shape, scaled_shape
@@ -80,7 +80,7 @@ class OperandScaler(wiring.Component):
 
     Pipelined, one element a cycle, no DSP block. ::
 
-        stored element x multiplier -> + addend -> register -> >> right_shift -> register
+        stored element, recoded -> register -> x multiplier -> + addend -> register -> >> right_shift -> register
 
     Attributes
     ----------
@@ -97,8 +97,8 @@ class OperandScaler(wiring.Component):
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self._product = FabricMultiplier(unsigned(MULTIPLIER_BITS), config.activation_bits)
-        self.latency = self._product.latency + 2
+        self._product = DigitMultiplier(unsigned(MULTIPLIER_BITS), config.activation_bits)
+        self.latency = 1 + self._product.latency + 2
         super().__init__(
             {
                 "element": In(element_shape(config)),
@@ -113,8 +113,9 @@ class OperandScaler(wiring.Component):
         m = Module()
         lowest, unit = lowest_place(self.config), unit_place(self.config)
         m.submodules.product = product = self._product
-        m.d.comb += [product.a.eq(self.multiplier), product.b.eq(self.element[:-1])]
-        negative = delay(m, self.element[-1], product.latency, name="negative")
+        digits = delay(m, recoded(self.element[:-1]), 1, name="digits")
+        m.d.comb += [product.a.eq(self.multiplier), product.digits.eq(digits)]
+        negative = delay(m, self.element[-1], 1 + product.latency, name="negative")
         rounded = Signal(product_shape(self.config), reset_less=True)
         addend = Mux(negative, self.addends.negative, self.addends.positive)
         m.d.sync += rounded.eq(product.product[lowest:] + addend)

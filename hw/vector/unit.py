@@ -48,9 +48,11 @@ class VectorUnit(wiring.Component):
     Cycles from `start` to the last beat, if every stream is always ready and units can always be issued: number the
     words of the output map from 0 to N - 1, pixel after pixel; word i needs g(i) input words (positions of its window
     inside the map; 2 for an addition) and leaves in b(i) beats (16 / post_lanes, or beats_last + 1 for the last word of
-    a pixel). The last beat is taken this many cycles after `start`:
+    a pixel). The last beat is taken this many cycles after `start`::
 
         latency + g(0) + sum over i = 1 .. N - 1 of max(g(i), b(i - 1)) + b(N - 1)      (+ add_latency for an addition)
+
+    A word of the memory is read in each cycle, however slow it answers: the reader is as deep as that takes.
 
     Parameters
     ----------
@@ -58,7 +60,10 @@ class VectorUnit(wiring.Component):
 
     Attributes
     ----------
-    latency, add_latency : int
+    latency : int
+        Bits of a coordinate + read_latency + 5, and 2 more in a large core.
+    add_latency : int
+        6
 
     Ports
     -----

@@ -180,9 +180,26 @@ REFUSED = {
     "shape that does not fit": (qdq(single("Reshape", int64(1, 7))), r"\[1, 4, 6, 6\] cannot become \[1, 7\]"),
     "batch moved": (qdq(single("Transpose", perm=[1, 0, 2, 3])), "first dimension must be 1, the batch"),
     "dilated pooling": (qdq(single("MaxPool", kernel_shape=[2, 2], dilations=[2, 2])), "dilations"),
+    "window in the padding": (
+        qdq(single("AveragePool", kernel_shape=[2, 2], pads=[0, 2, 0, 0])), "padding .* reaches a whole window",
+    ),
     "mean over channels": (qdq(single("ReduceMean", axes=[1])), r"mean over dimensions \[1\]"),
     "softmax over rows": (qdq(single("Softmax", axis=2)), "over the channels it is"),
     "reflected padding": (qdq(single("Pad", int64(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect")), "mode reflect"),
+    "padding that is not a number": (
+        qdq(single("Pad", int64(0, 0, 1, 0, 0, 0, 0, 0), np.float32("nan"))), "is not a number",
+    ),
+    "bound that is not a number": (qdq(single("Clip", np.float32("nan"))), "is not a number"),
+    "bias of a column": (
+        qdq(
+            lambda w, x: quantised(w, w.node("Add", [
+                w.node("MatMul", [x, w.dequantise(w.constant(np.ones((6, 5), np.int8)), 0.1, 0, np.int8)]),
+                w.constant(np.ones((5, 1), np.float32)),
+            ])),
+            size=["N", 5, 6],
+        ),
+        r"bias of shape \[5, 1\] for 5 outputs",
+    ),
     "cropping": (qdq(single("Pad", int64(0, 0, -1, 0, 0, 0, 0, 0))), "negative padding"),
     "joined batches": (qdq(lambda w, x: quantised(w, w.node("Concat", [x, x], axis=0))), "axis 0"),
     "wrong axis": (qdq(single("Flatten", axis=7)), "axis 7"),
@@ -190,6 +207,8 @@ REFUSED = {
         qdq(lambda w, x: w.node("Reshape", [x, w.node("Gather", [w.constant(int64(1, 2)), w.constant(int64(9))])])),
         "Gather.*cannot be computed from its constants",
     ),
+    "constant without a value": (qdq(lambda w, x: w.node("Constant", [])), "needs one attribute, the value"),
+    "constant that is text": (qdq(lambda w, x: w.node("Constant", [], value_string="x")), "needs one attribute"),
     "empty file": (b"", "not an ONNX file"),
     "other file": (b"\x89PNG\r\n\x1a\n" * 9, "not an ONNX file"),
     "cut file": (convolution().SerializeToString()[:-40], "not an ONNX file"),

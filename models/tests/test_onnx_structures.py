@@ -141,6 +141,61 @@ def test_rectifier_stays_if_something_else_reads_its_input(tmp_path):
     check(tmp_path, w.model(x, before), ["quantize", "conv_2d", "relu", "add", "dequantize", "dequantize"])
 
 
+def test_constants_as_nodes(tmp_path):
+    """Scales and zero points too, as PyTorch's exporter writes them."""
+    w = QdqWriter(17)
+    model = w.model(w.quantised(w.conv(w.image(3, 4, 5), 3, 6)))
+    for constant in reversed(model.graph.initializer):
+        model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [constant.name], value=constant))
+    del model.graph.initializer[:]
+    check(tmp_path, model, ["quantize", "conv_2d", "dequantize"])
+
+
+def test_input_moved_before_it_is_quantised(tmp_path):
+    w = QdqWriter(18)
+    flat = w.node("Flatten", [w.input("x", ["N", 3, 4, 5])])
+    product = w.gemm(w.quantised(flat), 60, 9)
+    check(tmp_path, w.model(w.quantised(product)), ["reshape", "quantize", "fully_connected", "dequantize"])
+    w = QdqWriter(19)
+    image = w.node("Reshape", [w.input("x", ["N", 30]), w.constant([-1, 1, 5, 6], np.int64)])
+    x = w.quantised(w.conv(w.quantised(image), 1, 4))
+    check(tmp_path, w.model(x), ["reshape", "quantize", "conv_2d", "dequantize"])
+
+
+def test_clips_in_a_row(tmp_path):
+    w = QdqWriter(15)
+    x = w.conv(w.image(3, 5, 6), 3, 4)
+    for low, high in ((-3.0, 2.0), (-1.0, 4.0), (None, 1.0)):
+        bounds = ["" if bound is None else w.constant(bound, np.float32) for bound in (low, high)]
+        x = w.node("Clip", [x, *bounds])
+    network = check(tmp_path, w.model(w.quantised(x)), ["quantize", "conv_2d", "dequantize"])
+    zero = QdqWriter.zero_of - 128
+    steps = [round(bound / QdqWriter.scale_of) for bound in (-1, 1)]
+    assert network.layers[1].activation == (zero + steps[0], zero + steps[1])  # type: ignore[attr-defined]
+
+
+def test_bias_of_another_scale(tmp_path):
+    """It is brought to the accumulator's."""
+    w = QdqWriter(16)
+    values = w.rng.integers(-500, 500, 9, dtype=np.int32)
+    bias = w.dequantise(w.constant(values), 0.0049, 0, np.int32)
+    product = w.node("Gemm", [w.image(20), w.weights(9, 20), bias], transB=1)
+    network = check(tmp_path, w.model(w.quantised(product)), ["quantize", "fully_connected", "dequantize"])
+    layer = network.layers[1]
+    step = np.float32(QdqWriter.scale_of) * np.float32(0.0113 / np.sqrt(20))
+    assert isinstance(layer, FullyConnected)
+    np.testing.assert_array_equal(layer.bias, np.rint(values * 0.0049 / step))
+
+
+def test_halves_of_the_input_round_to_even(tmp_path):
+    w = GraphWriter()
+    model = w.model(w.quantise(w.input("x", ["N", 41]), 0.5, 3, np.int8))
+    values = np.arange(-20, 21, dtype=np.float32)[np.newaxis] / 4
+    network = read(tmp_path, model)
+    (expected,) = (run_judge(model, {"x": values})[name] for name in network.outputs)
+    np.testing.assert_array_equal(golden.run(network, values)[network.outputs[0]], expected)
+
+
 def test_channels_last_input(tmp_path):
     """As TensorFlow's exporter writes it: transposed at the input and before the classifier."""
     w = QdqWriter(6)
@@ -157,7 +212,7 @@ def test_channels_last_input(tmp_path):
 def test_shape_arithmetic_is_folded(tmp_path):
     w = QdqWriter(7)
     x = w.quantised(w.conv(w.image(3, 4, 4), 3, 4))
-    first = w.node("Gather", [w.node("Shape", [x]), w.constant(0, np.int64)], axis=0)
+    first = w.node("Gather", [w.node("Shape", [x], end=2), w.constant(0, np.int64)], axis=0)
     first = w.node("Unsqueeze", [first, w.constant([0], np.int64)])
     target = w.node("Concat", [first, w.constant([-1], np.int64)], axis=0)
     target = w.node("Cast", [target], to=onnx.TensorProto.INT64)

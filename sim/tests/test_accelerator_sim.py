@@ -1,6 +1,6 @@
 """The driver on the simulated accelerator: a small network on a small configuration, in its Verilog.
 
-All tests but the first two talk to one simulation, one after another: what one leaves behind the next one meets.
+Most tests talk to one simulation, one after another: what one leaves behind the next one meets.
 """
 
 from dataclasses import replace
@@ -53,6 +53,18 @@ def test_every_tensor_of_a_whole_network_is_equal(stalls):
     total = run.total()
     assert sum(row["cycles"] for row in rows) < total["cycles"] < 1.05 * sum(row["cycles"] for row in rows)
     assert total["macs"] == NETWORK.macs and run.as_json()["total"] == total
+
+
+@pytest.mark.slow
+def test_the_second_simulator_agrees_and_records_waves(tmp_path):
+    if reason := toolchain.missing("icarus"):
+        pytest.skip(reason)
+    network = random_network(2, size=6)
+    waves = tmp_path / "waves.fst"
+    images = random_images(network, 1)
+    run = run_program(compile_network(network, SMALL), images, simulator="icarus", waves=waves)
+    assert run.equal
+    assert waves.stat().st_size > 10_000
 
 
 @pytest.fixture(scope="module")

@@ -129,15 +129,17 @@ def test_a_bad_entry_is_not_handed_out_nor_any_after_it():
 
 
 @pytest.mark.parametrize("missing", [1, 16])
-def test_entries_beyond_the_program_are_not_read(missing):
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_entries_beyond_the_program_are_not_read(first, missing):
+    """Be it the first entry of the run, which is sought, or a later one."""
     config = small_config()
-    bench = Bench(config, [entry(Operation.STORE) for _ in range(3)], 1, 2)
-    words = len(bench.words) - missing
-    bench = Bench(config, [entry(Operation.STORE) for _ in range(3)], 1, 2, words)
-    layers, _, _ = bench.run(1, 0)
-    assert len(layers) == 1
+    entries = [entry(Operation.STORE) for _ in range(3)]
+    words = 3 * entry_words(config.core, config.program_depth) - missing
+    bench = Bench(config, entries, first, 2, words)
+    layers, _, _ = bench.run(2 - first, 0)
+    assert len(layers) == 2 - first
     assert bench.state == (0, 2, RunError.RANGE)
-    assert max(bench.reads) < words
+    assert all(address < words for address in bench.reads)
 
 
 def test_a_first_entry_far_beyond_the_program_is_not_read():

@@ -57,13 +57,14 @@ def test_wide_activations(bounds, offset):
     seed = 1
     config = CoreConfig(activation_bits=16, post_dsps=2)
     samples = random_samples(800, np.random.default_rng(seed), max_left_shift=config.max_left_shift)
-    expected = samples.requantised(*bounds, offset=offset)
+    lower, upper = bounds
+    expected = samples.requantised(lower, upper, offset)
     dut = Requantiser(config)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.offset, offset)
-        ctx.set(dut.lower, bounds[0])
-        ctx.set(dut.upper, bounds[1])
+        ctx.set(dut.lower, lower)
+        ctx.set(dut.upper, upper)
         for cycle in range(len(samples) + dut.latency):
             if cycle >= dut.latency:
                 number = cycle - dut.latency

@@ -129,10 +129,11 @@ class Case:
         maps = [s.elements(memory, bits, self.rows.size, self.columns.size, self.words) for s in self.sources]
         if self.operation == ADD:
             places = add_left_shift(self.config)
-            return sum(
+            left, right = (
                 multiply_by_quantised_multiplier(x << places, s.multiplier, -s.right_shift)
                 for x, s in zip(maps, self.sources, strict=True)
             )
+            return left + right
         reduce = np.sum if self.operation == SUM else np.max
         rows = [np.array(self.rows.inside(row)) for row in range(self.rows.outputs)]
         columns = [np.array(self.columns.inside(column)) for column in range(self.columns.outputs)]

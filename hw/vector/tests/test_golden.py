@@ -89,13 +89,13 @@ def append_add(bench, rows, columns, channels):
     )
     maps, sources = zip(*(bench.feature_map(rows, columns, channels, z) for z in zeros), strict=True)
     scaling = layer.input_scaling
-    sources = [
+    operands = [
         Source(**vars(source) | {"multiplier": int(scaling.multiplier[i]), "right_shift": -int(scaling.shift[i])})
         for i, source in enumerate(sources)
     ]
     axes = Axis(rows, rows), Axis(columns, columns)
     entries = [entry(layer.output_scaling)]
-    bench.append(ADD, axes, sources, add(layer, *maps), entries, zero, layer.activation)
+    bench.append(ADD, axes, operands, add(layer, *maps), entries, zero, layer.activation)
 
 
 def pool_window(bench):

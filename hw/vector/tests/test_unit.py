@@ -15,6 +15,7 @@ CONFIGS = {
     "a whole word": core(post_lanes=16, groups=3),
     "wide activations": core(activation_bits=16, post_lanes=4),
     "one bank": core(activation_banks=1, fetch_depth=1),
+    "addresses wider than coordinates": core(activation_depth=1024),
 }
 
 
@@ -48,13 +49,13 @@ def test_random_layers(config, stalls):
         assert bench.cycles == [predicted_cycles(unit, case) for case in cases], f"seed {seed}"
 
 
-def edge(rows: Axis, columns: Axis, channels: int, operation: Operation = SUM) -> Case:
+def edge(rows: Axis, columns: Axis, channels: int, operation: Operation = SUM, by_count: bool = False) -> Case:
     """A layer on maps that lie at the beginning and in the middle of the memory, row after row."""
-    config = core()
+    config = core(groups=9)
     words = -(-channels // WORD_ELEMENTS)
     sources = tuple(Source(base, words, columns.size * words) for base in (0, config.activation_words // 2))
     output = {"base": 200, "pixel_words": words, "row_words": columns.outputs * words, "first_channel": 0}
-    return Case(config, operation, rows, columns, channels, sources, output)
+    return Case(config, operation, rows, columns, channels, sources, output, by_count)
 
 
 ONE = Axis(1, 1)
@@ -65,6 +66,7 @@ EDGES = {
     "the whole map": [edge(Axis(9, 1, 9), Axis(7, 1, 7), 64, operation) for operation in (SUM, MAXIMUM)],
     "the longest windows": [edge(Axis(31, 1, 31), Axis(8, 1, 8), 1), edge(ONE, Axis(31, 31, 31, start=-30), 1)],
     "padding on all sides": [edge(Axis(2, 4, 3, start=-2), Axis(3, 5, 3, start=-2), 33, MAXIMUM)],
+    "positions counted": [edge(Axis(2, 4, 3, start=-2), Axis(3, 5, 3, start=-2), 17, by_count=True)],
     "gaps between windows": [edge(Axis(31, 5, 2, 7), Axis(5, 1), 8), edge(Axis(8, 2, 1, 7), Axis(29, 2, 1, 28), 1)],
     "the first positions left out": [edge(Axis(9, 3, 2, 2, 3), Axis(5, 2, 1, 1, 3), 40)],
 }

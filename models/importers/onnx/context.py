@@ -1,5 +1,6 @@
 """What every operator's import needs: its node's inputs, checked, and where its layers go."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -226,6 +227,8 @@ def quantised_bound(bound: float | None, quantisation: Quantisation, default: in
     """A real bound as an int8 (QuantizeLinear's rounding); ``default`` without one."""
     if bound is None:
         return default
+    if math.isnan(bound):
+        raise NetworkError("a constant that it reads is not a number")
     steps = np.rint(np.float32(bound) / np.float32(quantisation.scale[0]))
     return int(np.clip(float(steps) + int(quantisation.zero_point[0]), *INT8_RANGE))
 

@@ -145,10 +145,8 @@ def clip(context: Context) -> Value:
         high = context.node.number("max", 0.0) if "max" in attributes else None
     else:
         low, high = context.real_scalar(1), context.real_scalar(2)
-    if any(bound is not None and math.isnan(bound) for bound in (low, high)):
-        raise NetworkError("a bound is not a number")
     if low is not None and high is not None:
-        low = min(low, high)  # where they are the wrong way round, the highest counts
+        low = min(low, high)  # where they are the wrong way round, the higher one's place counts
     return _clip(context, low, high)
 
 

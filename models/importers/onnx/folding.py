@@ -14,12 +14,12 @@ from models.network import NetworkError
 _FOLDABLE = frozenset(
     {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "Reshape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
 )
-_MAX_BROADCAST = 1 << 16
+_SMALL = 1 << 8  # elements; what is computed from two shapes has fewer
 
 
 def can_fold(node: Node, inputs: Sequence[npt.NDArray]) -> bool:
     """Whether the node's result can be computed from these values now."""
-    small = all(values.size <= _MAX_BROADCAST // 256 for values in inputs)
+    small = all(values.size <= _SMALL for values in inputs)
     return node.domain == "" and node.op in _FOLDABLE and (small or node.op in ("Cast", "Reshape", "Transpose"))
 
 

@@ -80,20 +80,21 @@ class _Importer:
         context = Context(node, self._values, self._builder, self._graph.opset)
         inputs = [context.value(position) for position in range(len(node.inputs)) if context.given(position)]
         if node.op == "Shape" and not node.domain and len(inputs) == 1:
-            stop = node.attributes.get("end")
-            return Constant(np.array(inputs[0].shape, np.int64)[node.integer("start", 0) : stop])
+            shape = np.array(inputs[0].shape, np.int64)
+            return Constant(shape[node.integer("start", 0) : node.integer("end", shape.size)])
         values = [value.data for value in inputs if isinstance(value, Constant) and value.quantisation is None]
         if len(values) == len(node.inputs) and folding.can_fold(node, values):
             return Constant(folding.fold(node, values, self._graph.opset))
         return operators.build(context)
 
     def _constant(self, node: Node) -> Constant:
-        (value, *more) = node.attributes.values() or [None]
-        if more or value is None or isinstance(value, str):
-            raise NetworkError("it needs one attribute, the value: a tensor or numbers")
+        """A constant that a node gives as numbers; those that it gives as tensors are known before."""
+        (value,) = node.attributes.values() if len(node.attributes) == 1 else (None,)
         data = np.asarray(value)
-        single = {"f": np.float32, "i": np.int64}.get(data.dtype.kind)
-        return Constant(data if isinstance(value, np.ndarray) or single is None else data.astype(single))
+        kinds = {"f": np.float32, "i": np.int64}
+        if data.dtype.kind not in kinds:
+            raise NetworkError("it needs one attribute, the value: a tensor or numbers")
+        return Constant(data.astype(kinds[data.dtype.kind]))
 
     def _output(self, name: str) -> str:
         """The tensor of an output of the graph: real values are dequantised at the end."""

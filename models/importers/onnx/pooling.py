@@ -23,6 +23,8 @@ def _undilated(context: Context, kernel: tuple[int, ...]) -> Window:
     window = Window.of(context.node, (kernel[0], kernel[1]))
     if window.dilation != (1, 1):
         raise NetworkError(f"dilations {list(window.dilation)} of a pooling window are not supported")
+    if any(pad >= size for pad, size in zip(window.pads, kernel * 2, strict=True)):
+        raise NetworkError(f"padding {list(window.pads)} reaches a whole window of {list(kernel)}")
     return window
 
 

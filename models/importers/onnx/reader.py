@@ -145,11 +145,17 @@ def _graph(model: onnx.ModelProto) -> Graph:
     if graph.sparse_initializer:
         raise NetworkError("constants in the sparse tensor encoding are not supported")
     constants = {_text(constant.name): constant for constant in graph.initializer}
-    nodes = tuple(_node(index, proto) for index, proto in enumerate(graph.node))
+    nodes = []
+    for index, proto in enumerate(graph.node):
+        tensor = _constant(proto)
+        if tensor is None:
+            nodes.append(_node(index, proto))
+        else:
+            constants.setdefault(_text(proto.output[0]), tensor)
     read = {name for node in nodes for name in node.inputs}
     return Graph(
         opset=_opset(model),
-        nodes=nodes,
+        nodes=tuple(nodes),
         inputs=tuple(_input(proto) for proto in graph.input if proto.name not in constants and proto.name in read),
         outputs=_texts(proto.name for proto in graph.output),
         constants=constants,
@@ -173,6 +179,14 @@ def _opset(model: onnx.ModelProto) -> int:
     if version not in OPSETS:
         raise NetworkError(f"operator set {version} is not supported; {OPSETS.start} to {OPSETS.stop - 1} are")
     return version
+
+
+def _constant(proto: onnx.NodeProto) -> onnx.TensorProto | None:
+    """The tensor of a node that is nothing but one."""
+    if proto.op_type != "Constant" or proto.domain or len(proto.attribute) != 1 or len(proto.output) != 1:
+        return None
+    (attribute,) = proto.attribute
+    return attribute.t if attribute.name == "value" and attribute.type == onnx.AttributeProto.TENSOR else None
 
 
 def _node(index: int, proto: onnx.NodeProto) -> Node:

@@ -54,7 +54,7 @@ def _bias(constant: Constant | None, steps: npt.NDArray[np.float64]) -> npt.NDAr
     outputs = len(steps)
     if constant is None:
         return np.zeros(outputs, np.int32)
-    if constant.data.size not in (1, outputs) or constant.data.size != max((1, *constant.shape)):
+    if constant.data.size not in (1, outputs) or constant.shape[-1:] not in ((), (constant.data.size,)):
         raise NetworkError(f"bias of shape {list(constant.shape)} for {outputs} outputs")
     zeros, scales = np.zeros(1, np.int64), steps
     if constant.quantisation is not None:

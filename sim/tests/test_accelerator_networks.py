@@ -1,0 +1,78 @@
+"""The zoo's networks as programs: ResNet-8 and anomaly detection whole, of the others what the accelerator runs."""
+
+import numpy as np
+import pytest
+
+from compiler.compiled import describe_program
+from compiler.cut import runnable_parts
+from compiler.network_program import compile_network
+from hw.config import AcceleratorConfig, CoreConfig
+from models import golden, zoo
+from models.inputs import image_to_int8, read_input
+from models.zoo import cifar10
+from sim.accelerator_run import open_accelerator, run_on, run_program
+from sim.accelerator_sim import SimulatedAccelerator
+from sim.harness import toolchain
+
+pytestmark = [
+    pytest.mark.xdist_group("accelerator 8x16"),
+    pytest.mark.skipif(toolchain.missing("verilator") is not None, reason=str(toolchain.missing("verilator"))),
+]
+DEFAULT = AcceleratorConfig()
+IMAGES = 50
+
+
+@pytest.fixture(scope="module")
+def resnet8():
+    return compile_network(zoo.load("resnet8"), DEFAULT)
+
+
+def test_resnet8_is_equal_in_every_tensor_and_fast(resnet8):
+    run = run_program(resnet8, read_input(resnet8.network, None))
+    assert run.mismatches == {}
+    assert {row["op"] for row in run.rows()} == {"conv_2d", "add", "average_pool_2d", "fully_connected"}
+    assert run.host_operators == {"softmax": 1}
+    total = run.total()
+    assert total["macs"] / (total["cycles"] * DEFAULT.core.groups * DEFAULT.core.lanes) >= 1.5
+    assert total["utilisation"] >= 0.85
+    assert abs(total["predicted_cycles"] - total["cycles"]) <= 0.02 * total["cycles"]
+
+
+@pytest.mark.slow
+def test_images_in_a_row_through_one_loaded_program(resnet8):
+    pixels, _ = cifar10.test_set()
+    images = image_to_int8(pixels[:IMAGES])
+    (output,) = resnet8.network.outputs
+    expected = golden.run(resnet8.network, images)[output]
+    with SimulatedAccelerator(DEFAULT) as simulated:
+        accelerator = open_accelerator(simulated)
+        accelerator.load(describe_program(resnet8))
+        for index, image in enumerate(images):
+            got = accelerator.run(image)[output][0]
+            np.testing.assert_array_equal(got, expected[index], f"image {index}")
+
+
+@pytest.mark.slow
+def test_the_parts_of_keyword_spotting_that_the_accelerator_runs():
+    """Its depthwise convolutions are left out; what lies between them runs, each part as a program of its own."""
+    network = zoo.load("keyword_spotting")
+    tensors = golden.run(network, read_input(network, None))
+    parts = runnable_parts(network, DEFAULT)
+    layers = {layer.op for part in parts for layer in part.layers}
+    assert {"conv_2d", "average_pool_2d", "fully_connected"} <= layers
+    with SimulatedAccelerator(DEFAULT) as simulated:
+        accelerator = open_accelerator(simulated)
+        for part in parts:
+            run = run_on(accelerator, compile_network(part, DEFAULT), {name: tensors[name] for name in part.inputs})
+            assert run.mismatches == {}, part.name
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("accelerator 1x8")
+def test_anomaly_detection_is_equal_in_every_tensor():
+    """On a small array, so that its weights fill a large program memory."""
+    config = AcceleratorConfig(CoreConfig.sized(1, 8), program_depth=65536)
+    network = zoo.load("anomaly_detection")
+    run = run_program(compile_network(network, config), read_input(network, None))
+    assert run.mismatches == {}
+    assert run.host_operators == {"quantize": 1, "dequantize": 1}

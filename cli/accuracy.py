@@ -38,7 +38,7 @@ class _Result:
 
 
 def accuracy(
-    network: Annotated[str, typer.Argument(help="A network of the zoo, or a .tflite or .onnx file, for CIFAR-10.")] = "resnet8",
+    network: Annotated[str, typer.Argument(help="A network for CIFAR-10: of the zoo, or a file.")] = "resnet8",
     images: Annotated[int, typer.Option(min=1, max=cifar10.COUNT, help="How many test images.")] = cifar10.COUNT,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
 ) -> None:

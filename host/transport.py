@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import Protocol
 
-import serial  # type: ignore[import-untyped]  # has no type information
+import serial
 
 from models.errors import SkipstoneError
 

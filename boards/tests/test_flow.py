@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from amaranth.lib import wiring
@@ -147,6 +148,6 @@ def test_a_targets_configuration_can_be_changed(target):
 
 
 def test_the_demand_of_a_core():
-    array = {"groups": 2, "lanes": 4, "post_lanes": 4, "post_dsps": 3}
+    array: dict[str, Any] = {"groups": 2, "lanes": 4, "post_lanes": 4, "post_dsps": 3}
     config = CoreConfig(**array, weight_depth=512, activation_banks=2, activation_depth=256)
     assert Demand.of(config) == Demand(8 + 12, 2 * 4 * 8 * 512 + 2 * 256 * 16 * 8)

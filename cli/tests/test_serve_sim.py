@@ -37,6 +37,7 @@ def start_board(*arguments):
     board = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     watchdog = threading.Timer(START_SECONDS, board.kill)
     watchdog.start()
+    assert board.stdout is not None
     try:
         path = board.stdout.readline().strip()
     finally:

@@ -7,7 +7,7 @@ import tty
 from contextlib import contextmanager
 
 import pytest
-import serial  # type: ignore[import-untyped]  # has no type information
+import serial
 
 from host import transport
 from host.link import Link

@@ -159,6 +159,8 @@ def _(operation: VectorOperation, locate: Locate, config: CoreConfig) -> Entry:
         },
         "vector": {
             "operands": operands,
+            "multiplier": operation.operands[-1].multiplier,
+            "right_shift": operation.operands[-1].right_shift,
             "rows": _slide(operation.rows, source.rows),
             "columns": _slide(operation.columns, source.columns),
             "words_last": words_last,
@@ -177,8 +179,6 @@ def _operand(operand: Operand, locate: Locate, config: CoreConfig) -> Fields:
         # Of a single row as long as the memory, the distance to the next has no room in the field, and no use.
         "row_words": place.row_words if operand.map.rows > 1 else 0,
         "threshold": threshold(operand.map.zero_point, config),
-        "multiplier": operand.multiplier,
-        "right_shift": operand.right_shift,
     }
 
 

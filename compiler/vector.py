@@ -133,11 +133,13 @@ def _add(layer: Add, around: Surroundings) -> VectorOperation:
             "set activation_bits to 8",
         )
     factors = zip(around.inputs, layer.input_scaling.multiplier, layer.input_scaling.shift, strict=True)
-    operands = tuple(Operand(map, int(multiplier), -int(shift)) for map, multiplier, shift in factors)
-    if any(operand.right_shift < 0 for operand in operands):
-        raise _refusal(layer, "an operand's factor is 1 or more, which the vector unit cannot scale by")
+    operands = [Operand(map, int(multiplier), -int(shift)) for map, multiplier, shift in factors]
+    halved = [operand for operand in operands if (operand.multiplier, operand.right_shift) == (1 << 30, 0)]
+    if not halved or any(operand.right_shift < 0 for operand in operands):
+        raise _refusal(layer, "its operands' factors are not 1/2 for one and at most that for the other")
+    operands.sort(key=lambda operand: operand is not halved[0])
     scalings = (_scaling(layer.output_scaling),)
-    return _operation(layer, around, Operation.ADD, scalings, layer.activation, operands=operands)
+    return _operation(layer, around, Operation.ADD, scalings, layer.activation, operands=tuple(operands))
 
 
 def division(count: int, zero_point: int) -> Scaling:

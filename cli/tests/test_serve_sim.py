@@ -35,6 +35,7 @@ def start_board(*arguments):
     """`skipstone serve-sim ARGUMENTS` as a process, and the path that it prints."""
     command = [sys.executable, "-m", "cli.main", "serve-sim", *map(str, arguments)]
     board = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert board.stdout is not None
     watchdog = threading.Timer(START_SECONDS, board.kill)
     watchdog.start()
     assert board.stdout is not None

@@ -121,7 +121,7 @@ class GraphBuilder:
             second,
             zero_point=zero,
             left_shift=20,
-            input_scaling=requantisation(*self.rng.uniform(0.05, 0.5, 2)),
+            input_scaling=requantisation(*self.rng.permutation([0.5, self.rng.uniform(0.05, 0.5)])),
             output_scaling=requantisation(float(self.rng.uniform(0.5, 4)) / (1 << 20)),
             input_zero_points=(self.zero(first), self.zero(second)),
             output_zero_point=zero,

@@ -225,7 +225,7 @@ class Interpreter:
         for order, (row, column) in enumerate(np.ndindex(shape)):
             if layer["operation"] == Operation.ADD:
                 pixels = [self._pixel(operand, row, column, order, elements) for operand in vector["operands"]]
-                terms = [self._operand(pixel, op) for pixel, op in zip(pixels, vector["operands"], strict=True)]
+                terms = self._terms(*pixels, vector)
                 sums[row, column], counts[row, column] = wrap_int32(sum(terms)), 1
                 continue
             window = [
@@ -239,9 +239,10 @@ class Interpreter:
             sums[row, column] = pick(window, axis=0)
         return sums, counts
 
-    def _operand(self, pixel: Ints, operand: dict[str, int]) -> Ints:
-        shifted = pixel << add_left_shift(self.core)
-        return multiply_by_quantised_multiplier(shifted, operand["multiplier"], -operand["right_shift"])
+    def _terms(self, first: Ints, second: Ints, vector: dict[str, int]) -> list[Ints]:
+        places = add_left_shift(self.core)
+        scaled = multiply_by_quantised_multiplier(second << places, vector["multiplier"], -vector["right_shift"])
+        return [first << (places - 1), scaled]
 
     @staticmethod
     def _positions(slide: dict[str, int], output: int) -> list[int]:

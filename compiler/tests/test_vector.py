@@ -70,7 +70,12 @@ REFUSALS = [
     (
         _layer(lambda b: b.sum(b.input((1, 4)), "input_0"), input_scaling=requantisation(0.5, 1.5)),
         {},
-        "factor is 1 or more",
+        "factors are not 1/2 for one and at most that for the other",
+    ),
+    (
+        _layer(lambda b: b.sum(b.input((1, 4)), "input_0"), input_scaling=requantisation(0.3, 0.4)),
+        {},
+        "factors are not 1/2 for one and at most that for the other",
     ),
     (_layer(_pool((3, 3), stride=(1, 1), padding=((3, 0), (0, 0)))), {}, "lies in the padding"),
     (

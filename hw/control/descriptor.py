@@ -202,8 +202,7 @@ class OperandLayout(data.StructLayout):
     """A feature map that the vector unit reads: its place in the activation memory, and what its zero point is.
 
     Pixel (row, column) begins at word `base` + row x `row_words` + column x `pixel_words`. `threshold`: as in
-    `InputLayout`. `multiplier`, `right_shift`: for `ADD`, the factor multiplier x 2**-(31 + right_shift) that the
-    operand, shifted left by `add_left_shift`, is scaled by.
+    `InputLayout`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -214,8 +213,6 @@ class OperandLayout(data.StructLayout):
                 "pixel_words": range(config.max_channel_words + 1),
                 "row_words": words,
                 "threshold": unsigned(config.activation_bits),
-                "multiplier": unsigned(31),
-                "right_shift": unsigned(5),
             }
         )
 
@@ -241,7 +238,10 @@ class VectorLayout(data.StructLayout):
     """What the vector unit computes: its operands and its window.
 
     `words_last`: index of the last word of a pixel. `beats_last`: index of the last beat of a pixel's last word, of
-    `post_lanes` elements. `operands`: two for `ADD`, which has windows of one element; otherwise the first counts.
+    `post_lanes` elements. `operands`: two for `ADD`, which has windows of one element (`start` 0, `step` 1, `taps_last`
+    0); otherwise the first counts. `multiplier`, `right_shift`: for `ADD`, the factor multiplier x 2**-(31 +
+    right_shift) that the second operand, shifted left by `add_left_shift`, is scaled by. The first has the larger
+    scale, and its factor is 1/2 then: so TensorFlow Lite chooses them.
     `parameters_by_count`: the parameters of an output are entry n - 1, for n positions of its window inside the map;
     otherwise entry 0.
     """
@@ -250,6 +250,8 @@ class VectorLayout(data.StructLayout):
         super().__init__(
             {
                 "operands": data.ArrayLayout(OperandLayout(config), 2),
+                "multiplier": unsigned(31),
+                "right_shift": unsigned(5),
                 "rows": SlideLayout(config),
                 "columns": SlideLayout(config),
                 "words_last": range(config.max_channel_words),

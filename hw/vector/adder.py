@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.control.descriptor import VectorLayout
+from hw.control.descriptor import VectorLayout, add_left_shift
 from hw.stream.delay import delay
 from hw.vector.layouts import AddedBeat, GatheredBeat
 from hw.vector.scaler import OperandScaler, ScaleAddends
@@ -19,9 +19,9 @@ class _Lanes(wiring.Component):
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self._scalers = [[OperandScaler(config) for _ in range(config.post_lanes)] for _ in range(2)]
+        self._scalers = [OperandScaler(config) for _ in range(config.post_lanes)]
         # The register behind the sums.
-        self.latency = self._scalers[0][0].latency + 1
+        self.latency = self._scalers[0].latency + 1
         super().__init__(
             {"vector": In(VectorLayout(config)), "i": In(GatheredBeat(config)), "o": Out(AddedBeat(config))}
         )
@@ -30,28 +30,30 @@ class _Lanes(wiring.Component):
         m = Module()
         tag = delay(m, Value.cast(self.i.tag), self.latency, name="tag")
         m.d.comb += Value.cast(self.o.tag).eq(tag)
-        scaled = []
-        for number, values in enumerate((self.i.values, self.i.others)):
-            operand, scalers = self.vector.operands[number], self._scalers[number]
-            m.submodules[f"addends_{number}"] = addends = ScaleAddends(self.config)
-            m.d.comb += [addends.multiplier.eq(operand.multiplier), addends.right_shift.eq(operand.right_shift)]
-            for lane, scaler in enumerate(scalers):
-                m.submodules[f"scaler_{number}_{lane}"] = scaler
-                m.d.comb += [
-                    scaler.element.eq(values[lane]),
-                    scaler.multiplier.eq(operand.multiplier),
-                    scaler.right_shift.eq(operand.right_shift),
-                    scaler.addends.eq(addends.addends),
-                ]
-            scaled.append([scaler.scaled for scaler in scalers])
+        m.submodules.addends = addends = ScaleAddends(self.config)
+        m.d.comb += [addends.multiplier.eq(self.vector.multiplier), addends.right_shift.eq(self.vector.right_shift)]
         sums = Signal(self.o.sums.shape(), reset_less=True)
-        m.d.sync += [into.eq(left + right) for into, left, right in zip(sums, *scaled, strict=True)]
+        for lane, scaler in enumerate(self._scalers):
+            m.submodules[f"scaler_{lane}"] = scaler
+            m.d.comb += [
+                scaler.element.eq(self.i.others[lane]),
+                scaler.multiplier.eq(self.vector.multiplier),
+                scaler.right_shift.eq(self.vector.right_shift),
+                scaler.addends.eq(addends.addends),
+            ]
+            m.d.sync += sums[lane].eq(self._half(m, lane, scaler.latency) + scaler.scaled)
         m.d.comb += self.o.sums.eq(sums)
         return m
 
+    def _half(self, m: Module, lane: int, cycles: int) -> Value:
+        """The first operand, shifted left for an addition and halved."""
+        width = self.config.operand_bits
+        element = delay(m, self.i.values[lane][:width], cycles, name=f"first_{lane}")
+        return element.as_signed() << (add_left_shift(self.config) - 1)
+
 
 class Adder(wiring.Component):
-    """scale(values) + scale(others), `post_lanes` elements a cycle; see `OperandScaler`.
+    """Half of `values`, shifted left, and scaled `others`, `post_lanes` elements a cycle; see `OperandScaler`.
 
     The pipeline moves on as a whole, and stands still while its last beat waits.
 

@@ -38,18 +38,26 @@ def test_resnet8_is_equal_in_every_tensor_and_fast(resnet8):
     assert abs(total["predicted_cycles"] - total["cycles"]) <= 0.02 * total["cycles"]
 
 
-@pytest.mark.slow
-def test_images_in_a_row_through_one_loaded_program(resnet8):
-    pixels, _ = cifar10.test_set()
-    images = image_to_int8(pixels[:IMAGES])
-    (output,) = resnet8.network.outputs
-    expected = golden.run(resnet8.network, images)[output]
+def check_in_a_row(program, images):
+    """Images through one loaded program, without a reset between them."""
+    (output,) = program.network.outputs
+    expected = golden.run(program.network, images)[output]
     with SimulatedAccelerator(DEFAULT) as simulated:
         accelerator = open_accelerator(simulated)
-        accelerator.load(describe_program(resnet8))
+        accelerator.load(describe_program(program))
         for index, image in enumerate(images):
             got = accelerator.run(image)[output][0]
             np.testing.assert_array_equal(got, expected[index], f"image {index}")
+
+
+def test_the_sample_images_in_a_row(resnet8):
+    check_in_a_row(resnet8, zoo.sample_inputs("resnet8"))
+
+
+@pytest.mark.slow
+def test_images_of_the_test_set_in_a_row(resnet8):
+    pixels, _ = cifar10.test_set()
+    check_in_a_row(resnet8, image_to_int8(pixels[:IMAGES]))
 
 
 @pytest.mark.slow

@@ -167,6 +167,7 @@ def test_a_truncated_program_stops_with_an_error(accelerator):
     with pytest.raises(StoppedError, match="RANGE") as stopped:
         accelerator.run(IMAGES[0])
     assert stopped.value.entry is not None
+    assert stopped.value.entry is not None
     entry = PROGRAM.entries[stopped.value.entry]
     assert entry.operation == "CONVOLVE" and str(stopped.value).endswith(f"{entry.name})")
     assert accelerator.load(PROGRAM)

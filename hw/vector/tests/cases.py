@@ -55,7 +55,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Source:
-    """An operand: where it lies, and how it is decoded and scaled."""
+    """An operand: where it lies, and how it is decoded; the second one of an addition is scaled."""
 
     base: int = 0
     pixel_words: int = 1
@@ -63,6 +63,11 @@ class Source:
     threshold: int = 127
     multiplier: int = 1 << 30
     right_shift: int = 0
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Of the descriptor."""
+        return {name: getattr(self, name) for name in ("base", "pixel_words", "row_words", "threshold")}
 
     def elements(self, memory: Ints, bits: int, rows: int, columns: int, words: int) -> Ints:
         """int64[rows, columns, 16 x words]: distances from the zero point."""
@@ -98,7 +103,9 @@ class Case:
     def descriptor(self) -> dict[str, Any]:
         beats = WORD_ELEMENTS // self.config.post_lanes
         vector = {
-            "operands": [dict(vars(source)) for source in self.sources],
+            "operands": [source.fields for source in self.sources],
+            "multiplier": self.sources[-1].multiplier,
+            "right_shift": self.sources[-1].right_shift,
             "rows": self.rows.fields,
             "columns": self.columns.fields,
             "words_last": self.words - 1,
@@ -129,11 +136,9 @@ class Case:
         maps = [s.elements(memory, bits, self.rows.size, self.columns.size, self.words) for s in self.sources]
         if self.operation == ADD:
             places = add_left_shift(self.config)
-            left, right = (
-                multiply_by_quantised_multiplier(x << places, s.multiplier, -s.right_shift)
-                for x, s in zip(maps, self.sources, strict=True)
-            )
-            return left + right
+            first, second, scaled = *maps, self.sources[1]
+            factor = scaled.multiplier, -scaled.right_shift
+            return (first << (places - 1)) + multiply_by_quantised_multiplier(second << places, *factor)
         reduce = np.sum if self.operation == SUM else np.max
         rows = [np.array(self.rows.inside(row)) for row in range(self.rows.outputs)]
         columns = [np.array(self.columns.inside(column)) for column in range(self.columns.outputs)]

@@ -93,6 +93,8 @@ def append_add(bench, rows, columns, channels):
         Source(**vars(source) | {"multiplier": int(scaling.multiplier[i]), "right_shift": -int(scaling.shift[i])})
         for i, source in enumerate(sources)
     ]
+    # The one of the larger scale first: its factor is 1/2.
+    operands.sort(key=lambda source: (source.multiplier, source.right_shift) != (1 << 30, 0))
     axes = Axis(rows, rows), Axis(columns, columns)
     entries = [entry(layer.output_scaling)]
     bench.append(ADD, axes, operands, add(layer, *maps), entries, zero, layer.activation)

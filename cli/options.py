@@ -35,7 +35,7 @@ DataflowOption = Annotated[Dataflow, typer.Option(help="The dataflow that feeds 
 Groups = Annotated[int, typer.Option(min=1, help="Groups of the MAC array.")]
 Lanes = Annotated[int, typer.Option(min=1, help="Lanes of a group.")]
 SimulatorOption = Annotated[Simulator, typer.Option(help="What runs the Verilog.")]
-StallsOption = Annotated[Stalls, typer.Option(help="Stall every stream at random.")]
+StallsOption = Annotated[Stalls, typer.Option(help="Stall the streams at random.")]
 WavesOption = Annotated[Path | None, typer.Option(dir_okay=False, help="Record waves to this .fst file.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the results to this file.")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -14,6 +15,7 @@ from rich.console import Console
 from cli.options import Stalls, StallsOption, WavesOption, check_waves
 from compiler.program_file import read_program
 from sim.accelerator_sim import SimulatedAccelerator
+from sim.harness.runner import SimulationError
 from sim.serve import PseudoTerminal, serve
 
 
@@ -26,7 +28,7 @@ def serve_sim(
     """Run the accelerator that PROGRAM is compiled for in a simulator, behind a pseudo-terminal.
 
     Prints the terminal's path: `skipstone run --port` talks to it as to a board. Serves one client after another, until
-    interrupted.
+    interrupted. Exit status 1 if the hardware breaks a rule of a stream.
     """
     check_waves(waves)
     config = read_program(program).config
@@ -47,6 +49,9 @@ def serve_sim(
             serve(simulated.simulation, terminal)
     except KeyboardInterrupt:
         return
+    except SimulationError as error:  # a fault of the hardware
+        print(f"skipstone: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -225,7 +225,7 @@ class Interpreter:
         for order, (row, column) in enumerate(np.ndindex(shape)):
             if layer["operation"] == Operation.ADD:
                 pixels = [self._pixel(operand, row, column, order, elements) for operand in vector["operands"]]
-                terms = self._terms(*pixels, vector)
+                terms = self._terms(pixels[0], pixels[1], vector)
                 sums[row, column], counts[row, column] = wrap_int32(sum(terms)), 1
                 continue
             window = [

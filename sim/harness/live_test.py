@@ -42,7 +42,12 @@ async def live(dut: Any) -> None:
         getattr(dut, name).value = 0
     await start(dut)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(exchange.parameters()["socket"])
+        try:
+            connection.connect(exchange.parameters()["socket"])
+        except OSError as error:
+            raise AssertionError(
+                f"nobody to talk to ({error}): only what started a live bench can repeat it"
+            ) from error
         with contextlib.suppress(ConnectionError):  # the asker has closed
             await _Session(dut, connection).serve()
 

@@ -149,12 +149,16 @@ class _Controller:
     """When a controller's walker and its map decoder are done with what they were given.
 
     The walker asks for words ahead of the decoder, but never holds more than `fetch_depth`: it asks for a word once the
-    word `fetch_depth` before has gone into the decoder.
+    word `fetch_depth` before has gone into the decoder. In a large core the next unit already waits beside it.
+
+    Attributes:
+        free: when another unit may be given.
     """
 
     def __init__(self, config: CoreConfig) -> None:
-        self.walker = 0.0
+        self.free = self.walker = 0.0
         self.decoder = 0.0
+        self._waits = config.large
         self.taken: deque[float] = deque([0.0] * config.fetch_depth, maxlen=config.fetch_depth)
         self._latency = fetch_latency(config)
 
@@ -164,11 +168,13 @@ class _Controller:
         `held_until`: the array stands still before.
         """
         depth = len(self.taken)
-        asked = max(given, self.taken[0])
+        taken = max(given + self._waits, self.walker)
+        asked = max(taken, self.taken[0])
         first = max(self.decoder, asked + self._latency)
         per_word = issues / words
         last_taken = first + (words - depth) * per_word if words > depth else self.taken[words - 1]
         self.walker = max(asked + steps, last_taken)
+        self.free = taken + 1 if self._waits else self.walker
         self.decoder = max(first + issues, self.walker + self._latency, held_until)
         kept = min(words, depth)
         self.taken.extend(first + (words - kept + index) * per_word for index in range(kept))
@@ -241,7 +247,7 @@ class PassSimulation:
                 post_free = max(post_free, first_result + work)
                 collected[index] = post_free
                 retired.append(max(post_free + latency, retired[-1] + 1))
-                heapq.heappush(free, (controllers[index].walker, index))
+                heapq.heappush(free, (controllers[index].free, index))
             finished.append(retired[-1])
             leaves = 0 if self.store is None else int(self.store[row])
             stored.append(max(finished[-1], stored[-1] if stored else 0.0) + leaves)

@@ -41,8 +41,8 @@ from hw.memory.weights import WeightMemory, weight_word
 from hw.post.layouts import PostInput
 from hw.post.processor import PostProcessor
 from hw.stream.delay import delay
-from hw.stream.layouts import DecodedWord, FeatureBeat
-from hw.stream.register import StreamRegister, path_cut
+from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
+from hw.stream.register import path_cut
 from hw.stream.sparse_decoder import SparseDecoder
 from hw.stream.sparse_encoder import SparseEncoder
 from hw.vector.unit import VectorUnit
@@ -219,7 +219,9 @@ class Core(wiring.Component):
     def _connect_streams(self, m: Module, loader: FeatureLoader, store: FeatureStore) -> None:
         m.submodules.decoder = decoder = SparseDecoder(self.config)
         m.submodules.encoder = encoder = SparseEncoder(self.config)
-        connect(m, producer=loader.segments, consumer=decoder.segments)
+        m.submodules.segments = segments = path_cut(self.config, Segment(self.config))
+        connect(m, producer=loader.segments, consumer=segments.i)
+        connect(m, producer=segments.o, consumer=decoder.segments)
         connect(m, producer=flipped(self.features_in), consumer=decoder.beats)
         # Cuts the path from the activation memory's write ports to the decoder's window of units.
         m.submodules.decoded = decoded = path_cut(self.config, DecodedWord(self.config))
@@ -263,8 +265,8 @@ class Core(wiring.Component):
         return collector.beats
 
     def _either(self, m: Module, choice: Value, one: stream.Interface, other: stream.Interface) -> stream.Interface:
-        """The beats of `one` if `choice`, else of `other`, behind a register."""
-        m.submodules.results = results = StreamRegister(PostInput(self.config, Destination(self.config)))
+        """The beats of `one` if `choice`, else of `other`; both come from all over the core."""
+        m.submodules.results = results = path_cut(self.config, PostInput(self.config, Destination(self.config)))
         m.d.comb += [
             results.i.payload.eq(Mux(choice, Value.cast(one.payload), Value.cast(other.payload))),
             results.i.valid.eq(Mux(choice, one.valid, other.valid)),

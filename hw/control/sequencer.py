@@ -93,15 +93,18 @@ class Sequencer(wiring.Component):
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)
         with m.FSM() as states:
             with m.State("IDLE"):
-                m.d.comb += self.layers.ready.eq(1)
                 with m.If(self.layers.valid):
-                    upcoming = self.layers.payload
-                    m.d.sync += [
-                        layer.eq(upcoming),
-                        pass_index.eq(0),
-                        self.first_channel.eq(upcoming.output.first_channel),
-                    ]
-                    m.next = "WEIGHTS"
+                    m.next = "TAKE"
+            with m.State("TAKE"):
+                # A cycle of its own: the state alone enables the many registers of the descriptor.
+                upcoming = self.layers.payload
+                m.d.comb += self.layers.ready.eq(1)
+                m.d.sync += [
+                    layer.eq(upcoming),
+                    pass_index.eq(0),
+                    self.first_channel.eq(upcoming.output.first_channel),
+                ]
+                m.next = "WEIGHTS"
             with m.State("WEIGHTS"):
                 with m.If(moves_only(layer.operation) | (ready_passes != 0)):
                     m.next = "START"

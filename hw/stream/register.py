@@ -48,6 +48,25 @@ class SkidBuffer(wiring.Component):
         return m
 
 
+class HoldingRegister(wiring.Component):
+    """One register in a stream that is filled only when it is empty: latency 1, a beat in every second cycle at most.
+
+    No combinational path in either direction, at half the cost of a `SkidBuffer`.
+    """
+
+    def __init__(self, shape: Any) -> None:
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.i.ready.eq(~self.o.valid)
+        with m.If(self.i.ready):
+            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        return m
+
+
 class Wire(wiring.Component):
     """A stream passed on as it is; stands where a larger core needs a register."""
 
@@ -68,3 +87,8 @@ def path_cut(config: CoreConfig, shape: Any) -> SkidBuffer | Wire:
 def forward_cut(config: CoreConfig, shape: Any) -> StreamRegister | Wire:
     """A `StreamRegister` where only the payload's path would get long; in a core of one group a `Wire`."""
     return StreamRegister(shape) if config.large else Wire(shape)
+
+
+def slow_cut(config: CoreConfig, shape: Any) -> HoldingRegister | Wire:
+    """A `HoldingRegister` where beats come seldom; in a core of one group a `Wire`."""
+    return HoldingRegister(shape) if config.large else Wire(shape)

@@ -69,7 +69,7 @@ class Bench:
         self._to_load = sum(layer["passes_last"] + 1 for layer in layers if not moves(layer["operation"]))
         self._held = self._base = self._parity = 0
         self._layer: dict[str, Any] | None = None
-        self._offered = self._running = self._idle = self._waiting = False
+        self._offered = self._running = self._idle = self._waiting = self._waited = False
         self._pass = 0
         self._report: dict[str, int] = {}
 
@@ -123,8 +123,9 @@ class Bench:
         }
 
     def _check(self, given: dict[str, int], seen: dict[str, int]) -> None:
-        assert seen["busy"] == (self._layer is not None), self._where()
-        assert seen["layer_ready"] == (self._layer is None), self._where()
+        assert seen["busy"] == (self._layer is not None or self._waited), self._where()
+        # A layer is taken in the second cycle in which it is offered.
+        assert seen["layer_ready"] == (self._layer is None and self._waited), self._where()
         if seen["start"]:
             self._check_start(seen)
         if seen["report_valid"]:
@@ -137,7 +138,9 @@ class Bench:
         elif self._layer and moves(self._layer["operation"]) and self._running and self._idle:
             self._end_pass()
         self._held += given["loaded"]
-        if self._offered and seen["layer_ready"]:
+        if not self._layer:
+            self._waited = self._offered and not self._waited
+        if seen["layer_ready"]:
             self._layer, self._pass, self._offered = self._layers.pop(0), 0, False
             self._report = dict.fromkeys(LayerReport().members, 0) | {"cycles": 1}
             self._waiting = True

@@ -21,10 +21,12 @@ from hw.control.descriptor import LayerDescriptor
 from hw.control.units import UnitTag, unit_window
 from hw.dataflow.nullhop.allocator import PixelAllocator
 from hw.dataflow.nullhop.controller import Controller
+from hw.dataflow.nullhop.layouts import WorkUnit
 from hw.dataflow.nullhop.operand_stage import OperandStage
 from hw.mac.operands import Operands
 from hw.memory.activation import activation_word
 from hw.memory.weights import weight_word
+from hw.stream.register import slow_cut
 
 
 class NullHopFrontEnd(wiring.Component):
@@ -109,7 +111,11 @@ class NullHopFrontEnd(wiring.Component):
                 controller.window.eq(self.layer.window),
                 controller.weights_base.eq(self.weights_base),
             ]
-            connect(m, producer=allocator.units[index], consumer=controller.units)
+            # Between the allocator, which looks at all controllers, and each of them; a unit waits there already
+            # while the controller does the one before.
+            m.submodules[f"unit_{index}"] = waiting = slow_cut(self.config, WorkUnit(self.config))
+            connect(m, producer=allocator.units[index], consumer=waiting.i)
+            connect(m, producer=waiting.o, consumer=controller.units)
             connect(m, producer=controller.request, consumer=flipped(self.requests[index]))
             connect(m, producer=flipped(self.responses[index]), consumer=controller.response)
             connect(m, stage.weights, flipped(self.weights[index]))

@@ -28,7 +28,7 @@ CONFIGS = {
     ),
     "2x8": AcceleratorConfig(CoreConfig(groups=2, lanes=8, post_lanes=2, activation_banks=2), program_depth=65536),
     # More lanes than a word has elements, three groups.
-    "3x32": AcceleratorConfig(CoreConfig(groups=3, lanes=32, post_lanes=8), program_depth=32768),
+    "3x32": AcceleratorConfig(CoreConfig(groups=3, lanes=32, post_lanes=8, csc=False), program_depth=32768),
 }
 
 

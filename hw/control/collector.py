@@ -26,7 +26,8 @@ class ResultCollector(wiring.Component):
 
     The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's
     last one are not collected. While a set is served the next one is chosen, with rotating priority; a set that comes
-    when none is served, or follows itself, waits two cycles for that; sets of one beat need three that take turns.
+    when none is served, or follows itself, waits two cycles for that (not if it is the only one); sets of one beat need
+    three that take turns.
 
     Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity`
     (half of the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group;
@@ -94,8 +95,11 @@ class ResultCollector(wiring.Component):
         ]
         with m.If(arbiter.accept):
             m.d.sync += chosen.eq(arbiter.grant)
+        # With a single set there is nothing to choose.
+        single = Signal()
+        m.d.comb += single.eq(Array(c == groups for c, _ in self.config.splits)[self.split])
         with m.If(free):
-            m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
+            m.d.sync += [serving.eq(single | chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
 
     def _slicers(self, m: Module) -> list[ResultSlicer]:
         """One a group; a group beyond the last block of maps has its results taken and dropped."""

@@ -1,28 +1,33 @@
-"""The cycle model of a pass of the csc dataflow: it depends on shapes alone, since nothing is skipped but padding."""
+"""The cycle model of a pass of the csc dataflow: it depends on shapes alone, since nothing is skipped but padding.
+
+Followed are, column of taps by column of taps, when the words of a set of groups are asked for (as the window has room
+and the banks have time), when they are multiplied, and when the post-processor has taken the results.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from compiler.convolution import Convolution
-from compiler.cycles import Counts, write_latency
+from compiler.cycles import write_latency
 from compiler.mapping import Mapping
 from hw.config import CoreConfig
 from hw.control.units import unit_window
 from hw.memory.activation import read_latency
 
-RESULT_LATENCY = 4
-"""From a tap that the window memory is read for to its output's results."""
-FETCH_EFFICIENCY = 0.95
-"""Share of the banks' cycles that readers who meet in them use."""
-
-
-def fetch_latency(config: CoreConfig) -> int:
-    """From a run that is given out to its first tap."""
-    return 3 + read_latency(config)
+RESULT_LATENCY = 5
+"""From an output's last tap to its results."""
+ROW_LATENCY = 2
+"""Cycles of the dealer for a row, on top of the kernel's height."""
+BANK_SHARE = 0.98
+"""Share of its cycles that a bank serves somebody, when there are always more words wanted than banks."""
+BANK_SLACK = 8.0
+"""Cycles by which one reader's wish for a word may lie behind another's that was looked at before."""
 
 
 def _inside(conv: Convolution, mapping: Mapping, axis: int) -> np.ndarray:
@@ -39,44 +44,97 @@ def tap_count(conv: Convolution, mapping: Mapping) -> int:
 
 
 @dataclass(frozen=True)
-class RunCosts:
-    """What the runs of a row cost, for each row of taps inside the map.
+class RunColumns:
+    """The columns of taps of a run: for each output those inside the map, counted from the run's first one fetched.
 
-    `taps`: of each output; `words`: fetched for each run.
+    `released`: columns that each output releases; `fetched`: of the run.
     """
 
-    taps: list[Counts]
-    words: list[int]
+    outputs: tuple[range, ...]
+    released: tuple[int, ...]
+    fetched: int
 
 
-def run_costs(conv: Convolution, mapping: Mapping) -> RunCosts:
-    """Costs of the runs of an output row."""
-    taps = _inside(conv, mapping, 1).sum(axis=1)
-    starts = range(0, len(taps), mapping.run)
-    words = []
-    for start in starts:
-        stop = min(start + mapping.run, len(taps))
+def _runs(conv: Convolution, mapping: Mapping) -> list[RunColumns]:
+    """The runs of a row."""
+    inside = _inside(conv, mapping, 1)
+    step, left, size = mapping.geometry.unit_columns, conv.padding[1][0], conv.size[1]
+    found = []
+    for start in range(0, len(inside), mapping.run):
+        outputs = range(start, min(start + mapping.run, len(inside)))
         if mapping.run == 1:
-            words.append(int(taps[start]))
+            count = int(inside[start].sum())
+            found.append(RunColumns((range(count),), (count,), count))
             continue
-        first = start * mapping.geometry.unit_columns - conv.padding[1][0]
-        last = (stop - 1) * mapping.geometry.unit_columns - conv.padding[1][0] + conv.kernel[1] - 1
-        words.append(min(last, conv.size[1] - 1) - max(first, 0) + 1)
-    return RunCosts([taps[start : start + mapping.run] for start in starts], words)
+        # Columns that lie side by side; those in the padding are not fetched.
+        first = max(0, start * step - left)
+        spans = [
+            range(max(0, output * step - left) - first, min(size, output * step - left + conv.kernel[1]) - first)
+            for output in outputs
+        ]
+        starts = [span.start for span in spans[1:]] + [spans[-1].stop]
+        released = tuple(later - span.start for later, span in zip(starts, spans, strict=True))
+        found.append(RunColumns(tuple(spans), released, spans[-1].stop))
+    return found
+
+
+class _Banks:
+    """The activation memory: so many words a cycle, for all readers together."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.free = 0.0
+        self.rate = config.activation_banks * BANK_SHARE
+
+    def ask(self, wanted: float, readers: int) -> float:
+        """When a word that all groups of a set want from then on has been asked for."""
+        self.free = max(self.free, wanted - BANK_SLACK) + readers / self.rate
+        return max(wanted, self.free)
 
 
 class _Set:
-    """A set of groups: when its fetcher takes another run, and when its taps have been given to the array."""
+    """A set of groups: when it asked for its words, when it released them, and when its last tap was multiplied."""
 
-    def __init__(self) -> None:
-        self.fetched = 0.0
-        self.walked = 0.0
-        self.done = 0.0
-        self.collected = 0.0
+    def __init__(self, banks: _Banks, readers: int, config: CoreConfig, start: float) -> None:
+        self._banks, self._readers = banks, readers
+        self._latency = read_latency(config) + 2
+        self._released: deque[float] = deque([start] * config.window_depth, maxlen=config.window_depth)
+        self._asked = self._dealt = self.now = start
+        self._begun = self.collected = start
+        self._rows = self._fetched = 0
+        self._arrived: list[float] = []
+
+    @property
+    def free(self) -> float:
+        """When it can be given another run: it has asked for the words of this one, and begun with it."""
+        return max(self._asked + 2, self._begun + 1)
+
+    def give(self, dealt: float, rows: int) -> None:
+        """Begin with a run."""
+        self._dealt, self._rows, self._arrived = dealt + 1, rows, []
+        self._begun = max(self.now, dealt + 2)
+
+    def multiply(self, columns: range, released: int) -> float:
+        """Do an output; returns when its last tap is multiplied."""
+        now = max(self.now, self.collected - RESULT_LATENCY - self._rows * len(columns))
+        for order, column in enumerate(columns):
+            while len(self._arrived) <= column:
+                self._arrived.append(self._fetch())
+            now = max(now, self._arrived[column] - self._rows) + self._rows
+            if order < released:
+                self._released.extend(now - self._rows + 1 + row for row in range(self._rows))
+        self.now = max(now, self.collected - RESULT_LATENCY)
+        return self.now
+
+    def _fetch(self) -> float:
+        """Ask for a column; returns when all of it is there."""
+        for row in range(self._rows):
+            wanted = max(self._asked + 1, self._dealt, self._released[row] + 1)
+            self._asked = self._banks.ask(wanted, self._readers)
+        return self._asked + self._latency
 
 
 class CscPass:
-    """One pass, run by run, in the order in which the dealer gives them out.
+    """One pass, in the order in which the dealer gives out runs.
 
     Args:
         blocks: of maps in this pass; beats: that the post-processor takes for the results of one output.
@@ -85,34 +143,61 @@ class CscPass:
     def __init__(self, conv: Convolution, mapping: Mapping, config: CoreConfig, blocks: int, beats: int) -> None:
         self.conv, self.mapping, self.config = conv, mapping, config
         self.blocks, self.beats = blocks, beats
-        self.rows = _inside(conv, mapping, 0).sum(axis=1)
-        self.costs = run_costs(conv, mapping)
 
     def run(self, start: int) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         config = self.config
-        sets = [_Set() for _ in range(self.mapping.space_groups)]
-        window = unit_window(config) - config.longest_run
-        retired: deque[float] = deque([0.0] * (window + 1), maxlen=window + 1)
-        readers = self.blocks * len(sets)
-        per_word = max(1.0, readers / (config.activation_banks * FETCH_EFFICIENCY))
-        now, post = float(start), 0.0
-        for rows in self.rows:
-            now += 1 + self.conv.kernel[0]
-            for taps, words in zip(self.costs.taps, self.costs.words, strict=True):
-                chosen = min(sets, key=lambda one: one.fetched)
-                now = max(now + 1, chosen.fetched, retired[0])
-                begin = max(chosen.done, now + fetch_latency(config))
-                arriving = now + fetch_latency(config) + rows * words * per_word
-                # The walker has taken the run before, so that the fetcher may take the next.
-                chosen.fetched = max(now + rows * words * per_word + 1, chosen.walked)
-                chosen.walked = begin
-                for output, count in enumerate(taps):
-                    behind = (len(taps) - 1 - output) / len(taps) * rows * words * per_word
-                    end = max(begin + rows * count, arriving - behind, chosen.collected - RESULT_LATENCY)
-                    begin = end
-                    post = max(post, end + RESULT_LATENCY) + self.beats
-                    chosen.collected = post
-                    retired.append(max(post + write_latency(config), retired[-1] + 1))
-                chosen.done = begin
-        return round(retired[-1])
+        self.banks = _Banks(config)
+        self._post, self._dealt = 0.0, float(start)
+        sets = [_Set(self.banks, self.blocks, config, start) for _ in range(self.mapping.space_groups)]
+        waiting = [(float(start), index) for index in range(len(sets))]
+        self._completed: dict[int, float] = {}
+        self._retired: list[float] = []
+        runs = self._deals()
+        upcoming = next(runs, None)
+        under_way: dict[int, list[tuple[int, range, int]]] = {index: [] for index in range(len(sets))}
+        while waiting:
+            _, index = heapq.heappop(waiting)
+            one = sets[index]
+            if not under_way[index]:
+                if upcoming is None:
+                    continue
+                first, rows, columns, new_row = upcoming
+                room = self._room(first)
+                if room is None:
+                    heapq.heappush(waiting, (waiting[0][0] + 1, index))
+                    continue
+                ready = self._dealt + 1 + (ROW_LATENCY + self.conv.kernel[0] if new_row else 0)
+                self._dealt = max(ready, one.free, room)
+                one.give(self._dealt, rows)
+                pieces = zip(columns.outputs, columns.released, strict=True)
+                under_way[index] = [(first + order, *piece) for order, piece in enumerate(pieces)][::-1]
+                upcoming = next(runs, None)
+            unit, span, released = under_way[index].pop()
+            end = one.multiply(span, released)
+            self._post = max(self._post, end + RESULT_LATENCY) + self.beats
+            one.collected = self._post
+            self._complete(unit, self._post + write_latency(config))
+            heapq.heappush(waiting, (one.now, index))
+        return round(self._retired[-1])
+
+    def _deals(self) -> Iterator[tuple[int, int, RunColumns, bool]]:
+        """Each run: its first unit, rows of taps, columns, and whether a row begins with it."""
+        columns, unit = _runs(self.conv, self.mapping), 0
+        for rows in _inside(self.conv, self.mapping, 0).sum(axis=1):
+            for order, run in enumerate(columns):
+                yield unit, int(rows), run, order == 0
+                unit += len(run.outputs)
+
+    def _room(self, unit: int) -> float | None:
+        """When there is room for a run from that unit on; None if that depends on a unit not yet looked at."""
+        oldest = unit - (unit_window(self.config) - self.config.longest_run) - 1
+        if oldest < 0:
+            return 0.0
+        return self._retired[oldest] if oldest < len(self._retired) else None
+
+    def _complete(self, unit: int, at: float) -> None:
+        """Units complete in any order and retire in order."""
+        self._completed[unit] = at
+        while (found := self._completed.pop(len(self._retired), None)) is not None:
+            self._retired.append(max(found, self._retired[-1] + 1) if self._retired else found)

@@ -253,8 +253,8 @@ def check_windows(conv: Convolution) -> None:
         at = first[:, np.newaxis] + np.arange(conv.kernel[axis]) * conv.dilation[axis]
         if not ((at >= 0) & (at < conv.size[axis])).any(axis=1).all():
             raise CompilerError(
-                f"layer {conv.name}: a window has no {what} but padding, which the csc dataflow does not run: reduce "
-                "the padding"
+                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does not "
+                "run: reduce the padding"
             )
 
 

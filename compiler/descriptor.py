@@ -70,9 +70,7 @@ def threshold(zero_point: int, config: CoreConfig) -> int:
     return (1 << (config.activation_bits - 1)) - 1 - zero_point
 
 
-def _rows_axis(
-    conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig
-) -> Fields:
+def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
     The csc dataflow does without, since it runs only on maps that lie whole in memory: there they are as columns are.

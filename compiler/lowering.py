@@ -32,7 +32,6 @@ from models.layers import (
 )
 from models.network import Network
 
-
 Weighted = Conv2D | DepthwiseConv2D | FullyConnected
 """The layers that the array runs."""
 

@@ -61,6 +61,10 @@ class Geometry:
         )
 
 
+DATAFLOW_NAMES = {int(member): name.lower() for name, member in Dataflow.__members__.items()}
+"""The dataflows by number."""
+
+
 @dataclass(frozen=True)
 class Mapping:
     """A convolution on a core.
@@ -105,7 +109,7 @@ class Mapping:
     @property
     def dataflow(self) -> str:
         """Name of the front end that feeds the array."""
-        return (Dataflow.CSC if self.run else Dataflow.NULLHOP).name.lower()
+        return DATAFLOW_NAMES[int(Dataflow.CSC if self.run else Dataflow.NULLHOP)]
 
     @property
     def lanes(self) -> int:
@@ -253,8 +257,8 @@ def check_windows(conv: Convolution) -> None:
         at = first[:, np.newaxis] + np.arange(conv.kernel[axis]) * conv.dilation[axis]
         if not ((at >= 0) & (at < conv.size[axis])).any(axis=1).all():
             raise CompilerError(
-                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does not "
-                "run: reduce the padding"
+                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does "
+                "not run: reduce the padding"
             )
 
 

@@ -21,6 +21,7 @@ from models.sparsity import break_even_sparsity
 from sim.core_run import LayerRun, Mismatch, build_core, run_layers
 from sim.streams import LayerJob
 
+
 @dataclass(frozen=True, eq=False)
 class NetworkRun:
     """The layers of a network that ran on a core, in order."""

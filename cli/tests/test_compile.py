@@ -57,7 +57,7 @@ def test_the_program_memory_grows_with_the_network(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("keyword_spotting",), "layer depthwise_conv_2d_2: a depthwise convolution does not run on the accelerator"),
+        (("visual_wake_words",), "visual_wake_words: its tensors need 184,320 bytes of activation memory, but this"),
         (("resnet8", "--lanes", 6), "lanes is 6: give an accelerator a power of two of at least 4"),
         (("resnet8", "--groups", 65), "groups is 65: give at most 64"),
         (("no_network",), "no_network: neither a file nor a network of the zoo"),

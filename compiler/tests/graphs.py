@@ -31,6 +31,10 @@ from models.layers import (
 from models.network import Network, Quantisation, Tensor
 
 CHANNELS = (1, 3, 4, 8, 16, 20, 24, 32)
+KINDS = (
+    *("conv", "conv", "conv and pool", "depthwise", "add", "maximum"),
+    *("average", "rescale", "join", "rows", "pad", "mean"),
+)
 
 
 class GraphBuilder:
@@ -262,7 +266,7 @@ def _grown(builder: GraphBuilder, name: str, maps: list[str]) -> str:
     kernel = (int(rng.integers(1, min(4, height + 2))), int(rng.integers(1, min(4, width + 2))))
     around = (int(rng.integers(0, kernel[0])), kernel[0] - 1), (int(rng.integers(0, kernel[1])), kernel[1] - 1)
     same = [other for other in maps if builder.shape(other) == builder.shape(name)]
-    kind = pick("conv", "conv", "conv and pool", "depthwise", "add", "maximum", "average", "rescale", "join", "rows", "pad", "mean")
+    kind = pick(*KINDS)
     if kind == "add":
         return builder.sum(name, pick(*same))
     if kind in ("maximum", "average"):

@@ -175,9 +175,7 @@ EDGES = {
     ),
     "depthwise in many passes": lambda b: b.depthwise(b.input((1, 4, 4, 300)), (3, 3)),
     "depthwise of one channel": lambda b: b.depthwise(b.input((1, 6, 5, 1)), (3, 3), 8),
-    "depthwise with a multiplier": lambda b: b.depthwise(
-        b.input((1, 6, 5, 20)), (3, 3), 3, padding=((1, 1), (1, 1))
-    ),
+    "depthwise with a multiplier": lambda b: b.depthwise(b.input((1, 6, 5, 20)), (3, 3), 3, padding=((1, 1), (1, 1))),
     "many passes": lambda b: b.conv(b.input((1, 3, 3, 16)), 300, (1, 1)),
     "softmax behind a reshape": lambda b: b.softmax(b.reshape(b.dense(b.input((1, 12)), 10), (1, 2, 5))),
 }

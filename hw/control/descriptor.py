@@ -291,8 +291,8 @@ class RunLayout(data.StructLayout):
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `dataflow`, `run`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector
-    unit there is no `vector`.
+    `dataflow`, `run`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`; `passes_last`: index
+    of the last pass over the input. Without a vector unit there is no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

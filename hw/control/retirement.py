@@ -14,8 +14,9 @@ from hw.control.units import unit_window
 class Retirement(wiring.Component):
     """Keeps count of the units under way and tells how many rows are finished.
 
-    Units are numbered in the order of issue, modulo `unit_window`; up to `longest_run` of them are issued at once. A unit that completes is marked; the oldest is
-    retired once marked, at most one a cycle. A row is finished when all its units are retired.
+    Units are numbered in the order of issue, modulo `unit_window`; up to `longest_run` of them are issued at once. A
+    unit that completes is marked; the oldest is retired once marked, at most one a cycle. A row is finished when all
+    its units are retired.
 
     Ports: `start` (pulse: a pass begins; everything is idle then), `columns_last`, `issue` (so many units are issued:
     one only while `can_issue`, more only while `can_issue_run`), `sequence` (the number for the first of them),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sim.core_run import LayerRun, build_core, run_layers
 from sim.random_layers import RandomLayer, make_layer, random_shape
 from sim.streams import LayerJob
 
-SMALL = {"activation_depth": 256, "max_size": 255, "max_channels": 511}
+SMALL: dict[str, Any] = {"activation_depth": 256, "max_size": 255, "max_channels": 511}
 
 CORES = {
     # One group and one lane; the codec takes an element a cycle and beats of two bytes.

@@ -11,7 +11,7 @@ ADDRESSES = 1 << CoreConfig().activation_address_bits
 
 
 def core(groups: int, lanes: int, post_lanes: int) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes)
+    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=False)
 
 
 class Pass:

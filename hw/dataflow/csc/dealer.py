@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Mux, Signal
+from amaranth import Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out

@@ -44,7 +44,8 @@ class DepthwiseCase:
     @property
     def places(self) -> Places:
         """Where the maps lie; the input begins with the second word of each pixel."""
-        source = Place(3, self.mapping.input_pixel_words + 1, self.conv.size[1] * (self.mapping.input_pixel_words + 1), 16)
+        apart = self.mapping.input_pixel_words + 1
+        source = Place(3, apart, apart * self.conv.size[1], 16)
         words = self.mapping.output_pixel_words
         base = source.base + self.conv.size[0] * source.row_words
         return Places(source, Place(base, words, words * self.conv.output_size[1]))
@@ -61,12 +62,12 @@ class DepthwiseCase:
         conv, found = self.conv, []
         for kx in range(conv.kernel[1]):
             for ky in range(conv.kernel[0]):
-                pixel = tuple(
+                row, column = (
                     unit[axis] * conv.stride[axis] - conv.padding[axis][0] + tap * conv.dilation[axis]
                     for axis, tap in enumerate((ky, kx))
                 )
-                if all(0 <= at < size for at, size in zip(pixel, conv.size, strict=True)):
-                    found.append((kx * conv.kernel[0] + ky, pixel))
+                if 0 <= row < conv.size[0] and 0 <= column < conv.size[1]:
+                    found.append((kx * conv.kernel[0] + ky, (row, column)))
         return found
 
     def units(self) -> list[tuple[int, int]]:

@@ -36,9 +36,7 @@ class Bench:
         self._rng = rng = random.Random(seed)
         config = case.config
         bits = config.activation_bits
-        self.words = [
-            [rng.randrange(1 << bits) for _ in range(WORD_ELEMENTS)] for _ in range(config.activation_words)
-        ]
+        self.words = [[rng.randrange(1 << bits) for _ in range(WORD_ELEMENTS)] for _ in range(config.activation_words)]
         self.weights = [
             [[rng.randrange(-128, 128) for _ in range(config.lanes)] for _ in range(config.weight_depth)]
             for _ in range(config.groups)
@@ -127,7 +125,7 @@ class Bench:
         by_block: dict[int, list[int]] = defaultdict(list)
         for group, operations in enumerate(taken):
             block = group % width
-            numbers = []
+            numbers: list[int] = []
             while operations:
                 number = (operations[0]["tag"]["sequence"] - first) % window
                 # Numbers come round again in a long layer; a group's units come in order.
@@ -141,9 +139,9 @@ class Bench:
                 assert all(beat["tag"]["pool_first"] and beat["tag"]["pool_last"] for beat in got), where
                 numbers.append(number)
             by_block[block] += numbers
-            if block < blocks and group % width:
-                assert numbers == self._of_head, where
-            self._of_head = numbers if not group % width else self._of_head
+            if block == 0:
+                of_head = numbers
+            assert numbers == (of_head if block < blocks else []), where
         for block, numbers in by_block.items():
             assert sorted(numbers) == (list(range(len(units))) if block < blocks else []), f"block {block}, {where}"
 

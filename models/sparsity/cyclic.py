@@ -1,8 +1,8 @@
 """Cyclic sparsely connected layers (CSC): an index-free replacement of dense layers, in numpy.
 
 A dense layer between N inputs and N outputs becomes a cascade of *support layers* without an activation between them.
-In each, output i reads the `fan` inputs (i + j x `dilation`) mod N, so a weight's place tells which input it is for: row
-i, column j of the *packed* weights [N, fan]. Which pairs of ends are connected, and by how many paths, depends on
+In each, output i reads the `fan` inputs (i + j x `dilation`) mod N, so a weight's place tells which input it is for:
+row i, column j of the *packed* weights [N, fan]. Which pairs of ends are connected, and by how many paths, depends on
 (input - output) mod N alone: it is the number of ways to write that as a sum of one step j x dilation of each layer.
 
 - One path (CSC-I): dilations are the products of the fans before, and the product of all fans is N. If it is more

@@ -116,7 +116,7 @@ class SupportLayer:
             raise CyclicError(f"{self}: its kernels need the positions of a feature map; expand it")
         weights = packed[:, :, 0, 0]
         rotated = (np.roll(values, -step, axis=-1)[..., : self.rows] for step in self.steps)
-        return sum(part * weights[:, j] for j, part in enumerate(rotated))  # type: ignore[return-value]
+        return sum(part * weights[:, j] for j, part in enumerate(rotated))
 
     def _check(self, packed: npt.NDArray) -> None:
         if packed.shape != self.shape:

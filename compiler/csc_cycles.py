@@ -24,10 +24,17 @@ RESULT_LATENCY = 5
 """From an output's last tap to its results."""
 ROW_LATENCY = 2
 """Cycles of the dealer for a row, on top of the kernel's height."""
-BANK_SHARE = 0.98
-"""Share of its cycles that a bank serves somebody, when there are always more words wanted than banks."""
 BANK_SLACK = 8.0
 """Cycles by which one reader's wish for a word may lie behind another's that was looked at before."""
+
+
+def bank_share(blocks: int, banks: int) -> float:
+    """Share of its cycles that a bank serves somebody when more words are wanted than there are banks, as measured.
+
+    The groups of a set want neighbouring words, which lie in different banks: where they want one of each bank, sets
+    take turns; otherwise they meet in the banks by chance.
+    """
+    return 0.98 if blocks % banks == 0 else 0.82
 
 
 def _inside(conv: Convolution, mapping: Mapping, axis: int) -> np.ndarray:
@@ -81,9 +88,9 @@ def _runs(conv: Convolution, mapping: Mapping) -> list[RunColumns]:
 class _Banks:
     """The activation memory: so many words a cycle, for all readers together."""
 
-    def __init__(self, config: CoreConfig) -> None:
+    def __init__(self, config: CoreConfig, blocks: int) -> None:
         self.free = 0.0
-        self.rate = config.activation_banks * BANK_SHARE
+        self.rate = config.activation_banks * bank_share(blocks, config.activation_banks)
 
     def ask(self, wanted: float, readers: int) -> float:
         """When a word that all groups of a set want from then on has been asked for."""
@@ -147,9 +154,9 @@ class CscPass:
     def run(self, start: int) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         config = self.config
-        self.banks = _Banks(config)
+        banks = _Banks(config, self.blocks)
         self._post, self._dealt = 0.0, float(start)
-        sets = [_Set(self.banks, self.blocks, config, start) for _ in range(self.mapping.space_groups)]
+        sets = [_Set(banks, self.blocks, config, start) for _ in range(self.mapping.space_groups)]
         waiting = [(float(start), index) for index in range(len(sets))]
         self._completed: dict[int, float] = {}
         self._retired: list[float] = []

@@ -1,7 +1,8 @@
 """The cycle model of a pass of the csc dataflow: it depends on shapes alone, since nothing is skipped but padding.
 
 Followed are, column of taps by column of taps, when the words of a set of groups are asked for (as the window has room
-and the banks have time), when they are multiplied, and when the post-processor has taken the results.
+and the banks have time), when they are multiplied, and when the post-processor has taken the results. What is only estimated is how readers meet
+in the banks; it matters where more words are wanted than the banks give.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 
 from compiler.convolution import Convolution
 from compiler.cycles import write_latency
-from compiler.mapping import Mapping
-from hw.config import CoreConfig
+from compiler.mapping import Mapping, ceil_div
+from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
 from hw.memory.activation import read_latency
 
@@ -28,13 +29,19 @@ BANK_SLACK = 8.0
 """Cycles by which one reader's wish for a word may lie behind another's that was looked at before."""
 
 
-def bank_share(blocks: int, banks: int) -> float:
-    """Share of its cycles that a bank serves somebody when more words are wanted than there are banks, as measured.
+def words_a_cycle(mapping: Mapping, config: CoreConfig, blocks: int) -> float:
+    """Words that the banks give in a cycle, for all groups together, when more are wanted.
 
-    The groups of a set want neighbouring words, which lie in different banks: where they want one of each bank, sets
-    take turns; otherwise they meet in the banks by chance.
+    The groups of a set want neighbouring words at the same time, or where lanes are few the same word, one after
+    another. Where these words lie in all banks, sets take turns; otherwise they meet in the banks by chance. How far
+    readers get that always want something, but only one word at a time, is measured.
     """
-    return 0.98 if blocks % banks == 0 else 0.82
+    banks, sets = config.activation_banks, mapping.space_groups
+    together = ceil_div(blocks * config.lanes, WORD_ELEMENTS)
+    if together >= banks:
+        return 0.98 * banks
+    served = banks * (1 - (1 - together / banks) ** sets)
+    return (0.98 if sets == 1 else 0.88) * served
 
 
 def _inside(conv: Convolution, mapping: Mapping, axis: int) -> np.ndarray:
@@ -88,9 +95,9 @@ def _runs(conv: Convolution, mapping: Mapping) -> list[RunColumns]:
 class _Banks:
     """The activation memory: so many words a cycle, for all readers together."""
 
-    def __init__(self, config: CoreConfig, blocks: int) -> None:
+    def __init__(self, rate: float) -> None:
         self.free = 0.0
-        self.rate = config.activation_banks * bank_share(blocks, config.activation_banks)
+        self.rate = rate
 
     def ask(self, wanted: float, readers: int) -> float:
         """When a word that all groups of a set want from then on has been asked for."""
@@ -154,7 +161,7 @@ class CscPass:
     def run(self, start: int) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         config = self.config
-        banks = _Banks(config, self.blocks)
+        banks = _Banks(words_a_cycle(self.mapping, config, self.blocks))
         self._post, self._dealt = 0.0, float(start)
         sets = [_Set(banks, self.blocks, config, start) for _ in range(self.mapping.space_groups)]
         waiting = [(float(start), index) for index in range(len(sets))]

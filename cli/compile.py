@@ -10,13 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from cli.accelerators import compile_for
-from cli.options import Dataflow, DataflowOption, Groups, JsonOption, Lanes
+from cli.options import Dataflow, DataflowOption, Groups, JsonOption, Lanes, Settings, core_config
 from cli.tables import count, new_table, print_line, print_table
 from compiler.compiled import CompiledProgram, describe_program
 from compiler.network_program import NetworkProgram
 from compiler.plan import memory_rows, plan_rows, summary
 from compiler.program_file import write_program
-from hw.config import CoreConfig
 from models.files import write_text
 from models.importers import load
 
@@ -29,6 +28,7 @@ def compile(
     dataflow: DataflowOption = Dataflow.nullhop,
     groups: Groups = 8,
     lanes: Lanes = 16,
+    settings: Settings = None,
     clock: Annotated[float, typer.Option(min=0.001, max=10_000, help="Of the accelerator, in MHz.")] = 50.0,
     json_file: JsonOption = None,
 ) -> None:
@@ -36,7 +36,7 @@ def compile(
 
     Predicted cycles are those of an input of which half the activations are zeros, without loading it.
     """
-    program = compile_for(load(network), CoreConfig.sized(groups, lanes))
+    program = compile_for(load(network), core_config(groups, lanes, settings))
     compiled = describe_program(program)
     write_program(compiled, output)
     if json_file is not None:
@@ -66,13 +66,14 @@ def _show_layers(program: NetworkProgram, compiled: CompiledProgram) -> None:
     core = program.config.core
     table = new_table(
         f"{compiled.network} for {core.groups} x {core.lanes} multipliers",
-        ("entry", "operation", "input", "output", "groups"),
+        ("entry", "operation", "dataflow", "input", "output", "groups"),
         ("passes", "weights, bytes", "MACs", "cycles", "memory, bytes"),
     )
     for row in plan_rows(program, compiled):
         table.add_row(
             row["name"],
             row["operation"].lower(),
+            row["dataflow"],
             _by(row["input"]),
             _by(row["output"]),
             row["split"],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hw.config import CoreConfig
 from models.errors import SkipstoneError
 
 
@@ -38,6 +40,31 @@ SimulatorOption = Annotated[Simulator, typer.Option(help="What runs the Verilog.
 StallsOption = Annotated[Stalls, typer.Option(help="Stall the streams at random.")]
 WavesOption = Annotated[Path | None, typer.Option(dir_okay=False, help="Record waves to this .fst file.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the results to this file.")]
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Another parameter of the core, such as activation_depth=4096."),
+]
+
+
+def core_config(groups: int, lanes: int, settings: Sequence[str] | None) -> CoreConfig:
+    """The default core with an array of that size and other parameters as the user sets them.
+
+    Raises:
+        SkipstoneError: a setting that is none; names it and the parameters that there are.
+        ConfigurationError: no hardware can be built for a value.
+    """
+    config = CoreConfig.sized(groups, lanes)
+    names = [name for name in config.as_dict() if name not in ("groups", "lanes")]
+    changes: dict[str, int] = {}
+    for setting in settings or ():
+        name, _, value = setting.partition("=")
+        if name not in names or not value.isdecimal():
+            raise SkipstoneError(f"--set {setting}: give NAME=NUMBER, where the name is one of {', '.join(names)}")
+        # A flag is 0 or 1; any other number is left for the configuration to refuse.
+        changes[name] = bool(int(value)) if isinstance(getattr(config, name), bool) and int(value) < 2 else int(value)
+    return config.with_changes(**changes)
 
 
 def check_waves(waves: Path | None) -> None:

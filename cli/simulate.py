@@ -18,12 +18,14 @@ from cli.options import (
     Groups,
     JsonOption,
     Lanes,
+    Settings,
     Simulator,
     SimulatorOption,
     Stalls,
     StallsOption,
     WavesOption,
     check_waves,
+    core_config,
 )
 from cli.tables import count, decimals, new_progress, new_table, percent, print_line, print_table
 from host.device import AcceleratorError
@@ -47,6 +49,7 @@ def simulate(
     dataflow: DataflowOption = Dataflow.nullhop,
     groups: Groups = 8,
     lanes: Lanes = 16,
+    settings: Settings = None,
     layer: Annotated[str | None, typer.Option(help="Run this layer alone (see `skipstone inspect`).")] = None,
     by_layer: Annotated[
         bool, typer.Option("--by-layer", help="Run the layers of the array one by one, for a network with others.")
@@ -64,7 +67,7 @@ def simulate(
     each fed with the true previous tensor. Exit status 0 if all are equal, 1 if not.
     """
     check_waves(waves)
-    config = CoreConfig.sized(groups, lanes)
+    config = core_config(groups, lanes, settings)
     loaded = load(network)
     values = read_input(loaded, input, seed)
     options = {"simulator": simulator.value, "seed": seed, "stalls": stalls.value, "waves": waves}

@@ -10,24 +10,27 @@ import numpy.typing as npt
 
 from compiler.errors import CompilerError
 from models.layers import Rounding, WeightedLayer, window_output
-from models.network import Conv2D, FullyConnected, Layer, MaxPool2D, Network
+from models.network import Conv2D, DepthwiseConv2D, FullyConnected, Layer, MaxPool2D, Network
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """A layer as the array sees it: dense, in one group of channels, with non-overlapping max-pooling behind it.
+    """A layer as the array sees it, with non-overlapping max-pooling behind it.
+
+    Dense, in one group of channels; or depthwise: each map has an input channel of its own, and nothing is behind it.
 
     Attributes:
         name: of the network's layer; op: its operator.
         size: height and width of the input; channels: of the input.
-        weights: int8[maps, kernel height, kernel width, channels].
+        weights: int8[maps, kernel height, kernel width, channels], of a depthwise convolution channels 1.
         bias, multiplier, shift: int32[maps]; rounding: of the requantisation.
         input_zero_point, output_zero_point; activation: lowest and highest output in the quantised domain.
         input, output: names of the tensors that enter and leave.
         stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
         pool, pool_stride: window and stride of the max-pooling, (1, 1) without.
+        depthwise: map m reads channel m alone.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Convolution:
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     pool: Pair = (1, 1)
     pool_stride: Pair = (1, 1)
+    depthwise: bool = False
 
     @property
     def maps(self) -> int:
@@ -62,11 +66,11 @@ class Convolution:
     @property
     def channels(self) -> int:
         """Input channels."""
-        return self.weights.shape[3]
+        return self.maps if self.depthwise else self.weights.shape[3]
 
     @property
     def map_weights(self) -> int:
-        """Weights of one map: kernel height x width x input channels."""
+        """Weights of one map: kernel height x width x the input channels that it reads."""
         return self.weights[0].size
 
     @property
@@ -130,10 +134,35 @@ def from_layer(layer: Layer, network: Network) -> Convolution | None:
         convolution = _of(layer, (1, rows), layer.weights.reshape(outputs, 1, 1, depth))
     else:
         return None
+    return _of_int8(convolution, network)
+
+
+def depthwise_from_layer(layer: DepthwiseConv2D, network: Network, *, dense: bool) -> Convolution:
+    """A depthwise layer for the array.
+
+    With one input channel it is a dense convolution, and with a depth multiplier it becomes one: map m has weights of 0
+    for all channels but m // multiplier. So does any other if a `dense` one is asked for.
+
+    Raises:
+        CompilerError: a tensor that enters or leaves is not int8.
+    """
+    _, height, width, channels = network.tensors[layer.inputs[0]].shape
+    window = {"stride": layer.stride, "dilation": layer.dilation, "padding": layer.padding}
+    weights = layer.weights.transpose(3, 1, 2, 0)  # [maps, kernel height, kernel width, 1]
+    dense = dense or channels == 1 or layer.depth_multiplier > 1
+    if dense:
+        own = np.arange(len(weights))[:, np.newaxis] // layer.depth_multiplier == np.arange(channels)
+        weights = np.where(own[:, np.newaxis, np.newaxis], weights, np.int8(0))
+    return _of_int8(_of(layer, (height, width), weights, depthwise=not dense, **window), network)
+
+
+def _of_int8(convolution: Convolution, network: Network) -> Convolution:
     for name in (convolution.input, convolution.output):
         dtype = network.tensors[name].dtype
         if dtype != np.int8:
-            raise CompilerError(f"layer {layer.name}: tensor {name!r} is {dtype}, but the array takes and gives int8")
+            raise CompilerError(
+                f"layer {convolution.name}: tensor {name!r} is {dtype}, but the array takes and gives int8"
+            )
     return convolution
 
 

@@ -14,7 +14,7 @@ from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import LayerDescriptor, Operation
+from hw.control.descriptor import Dataflow, LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
 
 Fields = dict[str, Any]
@@ -70,12 +70,17 @@ def threshold(zero_point: int, config: CoreConfig) -> int:
     return (1 << (config.activation_bits - 1)) - 1 - zero_point
 
 
-def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int) -> Fields:
-    """Rows live in a ring: word steps are reduced modulo its length."""
+def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
+    """Rows live in a ring: word steps are reduced modulo its length.
+
+    The csc dataflow does without, since it runs only on maps that lie whole in memory: there they are as columns are.
+    """
     top = conv.padding[0][0]
     tap, pool = conv.dilation[0], geometry.stride_rows
 
     def words(rows: int) -> int:
+        if mapping.run:
+            return rows * row_words % _modulus(config)
         return rows % mapping.input_ring * row_words
 
     return {
@@ -96,7 +101,7 @@ def _columns_axis(conv: Convolution, geometry: Geometry, place: Place, config: C
     """Columns lie in a row: offsets are modulo their own range, so that negative ones work. They count from word 0."""
     left = conv.padding[1][0]
     tap, pool = conv.dilation[1], conv.stride[1]
-    modulus = 1 << Shape.cast(axis_words(config)).width
+    modulus = _modulus(config)
 
     def words(columns: int) -> int:
         return columns * place.pixel_words % modulus
@@ -112,6 +117,28 @@ def _columns_axis(conv: Convolution, geometry: Geometry, place: Place, config: C
         "tap_last": conv.kernel[1] - 1,
         "tap_step": tap,
         "tap_words": words(tap),
+    }
+
+
+def _modulus(config: CoreConfig) -> int:
+    """Of word offsets."""
+    return 1 << Shape.cast(axis_words(config)).width
+
+
+def _run(conv: Convolution, mapping: Mapping, places: Places, config: CoreConfig) -> Fields:
+    """The fields that choose the dataflow, and what csc needs to step from run to run; a row's last has no next."""
+    if not mapping.run:
+        return {}
+    more = mapping.run < conv.output_size[1]
+    columns = mapping.run * mapping.geometry.unit_columns * more
+    return {
+        "dataflow": int(Dataflow.CSC),
+        "run": {
+            "outputs_last": mapping.run - 1,
+            "columns": columns,
+            "words": columns * places.input.pixel_words % _modulus(config),
+            "result_words": mapping.run * places.output.pixel_words * more,
+        },
     }
 
 
@@ -139,6 +166,7 @@ def describe(
     zero = conv.output_zero_point
     return {
         "operation": int(Operation.CONVOLVE),
+        **_run(conv, mapping, places, config),
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
@@ -156,11 +184,12 @@ def describe(
             "threshold": threshold(conv.input_zero_point, config),
         },
         "window": {
-            "rows": _rows_axis(conv, geometry, mapping, places.input.row_words),
+            "rows": _rows_axis(conv, geometry, mapping, places.input.row_words, config),
             "columns": _columns_axis(conv, geometry, places.input, config),
             "reach": geometry.reach,
-            "channels": conv.channels,
-            "row_weights": conv.kernel[1] * conv.channels % config.weight_depth,
+            "channels": 1 if conv.depthwise else conv.channels,
+            # Of csc a column of taps, since it goes through a window column by column.
+            "row_weights": conv.kernel[0] if conv.depthwise else conv.kernel[1] * conv.channels % config.weight_depth,
         },
         "output": _convolved(conv, mapping, places, sparse_output),
         "post": {

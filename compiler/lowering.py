@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.convolution import Convolution, from_layer, with_pooling
+from compiler.convolution import Convolution, depthwise_from_layer, from_layer, with_pooling
 from compiler.errors import CompilerError
 from compiler.feature_maps import Buffer, FeatureMap
 from compiler.graph import Graph
@@ -31,6 +31,9 @@ from models.layers import (
     Reshape,
 )
 from models.network import Network
+
+Weighted = Conv2D | DepthwiseConv2D | FullyConnected
+"""The layers that the array runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ class _Lowering:
         for index, name in enumerate(self.graph.inputs):
             self.operations.append(Load(f"load_{index}", self.place(name)))
         for layer in self.graph.layers:
-            if isinstance(layer, Conv2D | FullyConnected) and getattr(layer, "groups", 1) == 1:
+            if isinstance(layer, Weighted) and getattr(layer, "groups", 1) == 1:
                 self._convolve(layer)
             elif isinstance(layer, Concatenation):
                 self._copy_pieces(layer)
@@ -109,16 +112,22 @@ class _Lowering:
         if len(zeros) > 1:
             raise CompilerError(f"layer {layer.name}: the zero points of its input and its output differ")
 
-    def _convolve(self, layer: Conv2D | FullyConnected) -> None:
+    def _convolution(self, layer: Weighted) -> Convolution:
+        if isinstance(layer, DepthwiseConv2D):
+            return depthwise_from_layer(layer, self.network, dense=not self.config.csc)
         conv = from_layer(layer, self.network)
         assert conv is not None  # of a kind that the array runs
+        return conv
+
+    def _convolve(self, layer: Weighted) -> None:
+        conv = self._convolution(layer)
         name, padding, value = self.graph.padded(layer.inputs[0])
         if padding != NO_PADDING and (isinstance(layer, FullyConnected) or value != conv.input_zero_point):
             raise self._unpadded(layer, value)
         source = self._source(layer, name)
-        if isinstance(layer, Conv2D):
+        if not isinstance(layer, FullyConnected):
             conv = replace(conv, padding=_sum(conv.padding, padding))
-        weights = conv.weights.reshape(conv.maps, *_kernel(conv, source), source.channels)
+        weights = conv.weights.reshape(conv.maps, *_kernel(conv, source), -1)
         conv = replace(conv, input=name, size=(source.rows, source.columns), weights=weights)
         if source.zero_point != conv.input_zero_point:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its input {name!r}")
@@ -130,9 +139,9 @@ class _Lowering:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its output {conv.output!r}")
         self.operations.append(Convolve(layer.name, layers, conv, source, output))
 
-    def _source(self, layer: Conv2D | FullyConnected, name: str) -> FeatureMap:
+    def _source(self, layer: Weighted, name: str) -> FeatureMap:
         """The input of a layer as the map that its kernel slides over."""
-        if isinstance(layer, Conv2D):
+        if not isinstance(layer, FullyConnected):
             return self.place.as_shaped(name, layer.name)
         lying = self.place(name)
         if layer.weights.shape[1] != lying.rows * lying.columns * lying.channels:
@@ -150,7 +159,7 @@ class _Lowering:
         """The convolution with a max-pooling that alone reads it, if the array can do both at once."""
         readers = self.graph.readers.get(conv.output, [])
         leaves = any(self.graph.root(name) == conv.output for name in self.graph.leaving)
-        if len(readers) != 1 or leaves or readers[0].inputs != (conv.output,):
+        if conv.depthwise or len(readers) != 1 or leaves or readers[0].inputs != (conv.output,):
             return conv, (layer.name,)
         (pooling,) = readers
         fused = with_pooling(conv, pooling) if isinstance(pooling, MaxPool2D) else None
@@ -212,8 +221,6 @@ class _Lowering:
 
 
 def _kind(layer: Layer) -> str:
-    if isinstance(layer, DepthwiseConv2D):
-        return "a depthwise convolution"
     if isinstance(layer, Conv2D):
         return f"a convolution in {layer.groups} groups"
     return f"the operator {layer.op}"

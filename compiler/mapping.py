@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
 
 
@@ -58,6 +61,10 @@ class Geometry:
         )
 
 
+DATAFLOW_NAMES = {int(member): name.lower() for name, member in Dataflow.__members__.items()}
+"""The dataflows by number."""
+
+
 @dataclass(frozen=True)
 class Mapping:
     """A convolution on a core.
@@ -68,6 +75,7 @@ class Mapping:
         input_ring, output_ring: rows held in the activation memory.
         resident: the whole input is held, and loaded once.
         merged: the whole output with all its channels is held, and leaves after the last pass.
+        run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for nullhop.
     """
 
     geometry: Geometry
@@ -81,6 +89,7 @@ class Mapping:
     merged: bool
     input_pixel_words: int
     output_pixel_words: int
+    run: int = 0
 
     def maps_of_pass(self, index: int, maps: int) -> int:
         """Maps that pass `index` computes, of `maps`."""
@@ -89,6 +98,23 @@ class Mapping:
     def blocks_of_pass(self, index: int, maps: int, lanes: int) -> int:
         """Blocks of `lanes` maps of pass `index`."""
         return ceil_div(self.maps_of_pass(index, maps), lanes)
+
+    def multiplies(self, operations: int, maps: int) -> int:
+        """Useful multiplications of so many operations, as `LayerReport` counts them, for a layer of so many maps."""
+        if not self.run:
+            return operations * maps // self.passes
+        blocks = sum(self.blocks_of_pass(index, maps, self.lanes) for index in range(self.passes))
+        return operations * maps // blocks
+
+    @property
+    def dataflow(self) -> str:
+        """Name of the front end that feeds the array."""
+        return DATAFLOW_NAMES[int(Dataflow.CSC if self.run else Dataflow.NULLHOP)]
+
+    @property
+    def lanes(self) -> int:
+        """Of a group."""
+        return self.pass_maps // self.channel_groups
 
     @property
     def loads(self) -> int:
@@ -211,13 +237,42 @@ def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
     ]
 
 
+def run_lengths(conv: Convolution, config: CoreConfig) -> list[int]:
+    """The runs that a depthwise convolution may have.
+
+    Of several outputs, if their windows share columns that lie side by side, and a whole window fits a controller; and
+    of as many as divide a row into runs of about one length.
+    """
+    columns = conv.output_size[1]
+    shares = conv.stride[1] <= conv.kernel[1] and conv.dilation[1] == 1
+    if not shares or conv.map_weights > config.window_depth:
+        return [1]
+    return sorted({ceil_div(columns, parts) for parts in range(1, columns + 1)} & set(range(1, config.longest_run + 1)))
+
+
+def check_windows(conv: Convolution) -> None:
+    """Refuse a depthwise convolution with a window that lies in the padding; raises CompilerError."""
+    for axis, what in enumerate(("rows", "columns")):
+        first = np.arange(conv.output_size[axis]) * conv.stride[axis] - conv.padding[axis][0]
+        at = first[:, np.newaxis] + np.arange(conv.kernel[axis]) * conv.dilation[axis]
+        if not ((at >= 0) & (at < conv.size[axis])).any(axis=1).all():
+            raise CompilerError(
+                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does "
+                "not run: reduce the padding"
+            )
+
+
 def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
-    """Every mapping of a convolution whose input and output lie whole in memory, one a split.
+    """Every mapping of a convolution whose input and output lie whole in memory: one a split, and for csc one a run.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
     check_limits(conv, config, whole=True)
+    runs = [0]
+    if conv.depthwise:
+        check_windows(conv)
+        runs = run_lengths(conv, config)
     return [
         Mapping(
             geometry=Geometry.of(conv, whole=True),
@@ -231,6 +286,8 @@ def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words
             merged=True,
             input_pixel_words=ceil_div(conv.channels, WORD_ELEMENTS),
             output_pixel_words=output_pixel_words,
+            run=run,
         )
         for channel_groups, space_groups in config.splits
+        for run in runs
     ]

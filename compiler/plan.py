@@ -15,9 +15,10 @@ def plan_rows(program: NetworkProgram, compiled: CompiledProgram) -> list[dict[s
     """One record for each entry of a run.
 
     `name`, `operation` and `layers` of the entry; `input` and `output`: rows, columns and channels (None: by stream);
-    `split`: how the groups share the work, "channel groups x space groups", and `passes` over the input (empty for all
-    but convolutions); `weights`: bytes of weights and parameters; `macs`: dense multiply-accumulates; `cycles`:
-    predicted for an input of typical sparsity; `live_bytes`: of the tensors that lie in memory meanwhile.
+    `dataflow`: that feeds the array, `split`: how the groups share the work, "channel groups x space groups", and
+    `passes` over the input (empty for all but convolutions); `weights`: bytes of weights and parameters; `macs`: dense
+    multiply-accumulates; `cycles`: predicted for an input of typical sparsity; `live_bytes`: of the tensors that lie in
+    memory meanwhile.
     """
     infos = compiled.entries[: compiled.last + 1]
     rows = []
@@ -42,9 +43,13 @@ def plan_rows(program: NetworkProgram, compiled: CompiledProgram) -> list[dict[s
 
 def _mapping(entry: Entry) -> dict[str, Any]:
     if entry.layer is None:
-        return {"split": "", "passes": 0}
+        return {"dataflow": "", "split": "", "passes": 0}
     mapping = entry.layer.mapping
-    return {"split": f"{mapping.channel_groups} x {mapping.space_groups}", "passes": mapping.passes}
+    return {
+        "dataflow": mapping.dataflow,
+        "split": f"{mapping.channel_groups} x {mapping.space_groups}",
+        "passes": mapping.passes,
+    }
 
 
 def word_bytes(config: CoreConfig) -> int:

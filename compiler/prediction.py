@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from compiler.csc_cycles import CscPass, tap_count
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import ceil_div
 from compiler.program import LayerProgram
@@ -117,6 +118,8 @@ def run_passes(
         load: cycles in which each row arrives (None: all are in memory); store: the same of the rows that leave in
             a pass.
     """
+    if program.mapping.run:
+        return _run_csc(program, start, accepted, weights)
     conv, mapping, config = program.conv, program.mapping, program.config
     costs = unit_costs(conv, mapping, stored)
     arriving = np.zeros(len(stored), np.int64) if load is None else load
@@ -130,3 +133,17 @@ def run_passes(
         now = simulation.run(now, loads=loads) + DONE_LATENCY
         weights.released.append(now)
     return now, int(costs.operations.sum()) * mapping.passes
+
+
+def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightStream) -> tuple[int, int]:
+    """The same of a depthwise convolution."""
+    conv, mapping, config = program.conv, program.mapping, program.config
+    now, operations, taps = start, 0, tap_count(conv, mapping)
+    for index in range(mapping.passes):
+        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
+        now = max(now, weights.load(accepted, conv.map_weights, blocks))
+        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
+        now = CscPass(conv, mapping, config, blocks, beats).run(now) + DONE_LATENCY
+        weights.released.append(now)
+        operations += taps * blocks
+    return now, operations

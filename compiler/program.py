@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.convolution import Convolution
+from compiler.csc_cycles import CscPass
 from compiler.descriptor import Places, describe, pack
 from compiler.errors import CompilerError
 from compiler.mapping import Mapping, ceil_div, mappings
@@ -74,7 +75,7 @@ class LayerProgram:
 
     def multiplies(self, operations: int) -> int:
         """Useful multiplications of so many operations: one for each map that an activation is multiplied for."""
-        return operations * self.conv.maps // self.mapping.passes
+        return self.mapping.multiplies(operations, self.conv.maps)
 
 
 def to_stored(values: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
@@ -91,6 +92,8 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
 
 def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
+    if mapping.run:
+        return _estimate_csc(conv, mapping, config)
     rows, columns = conv.output_size
     units = rows * columns
     unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
@@ -102,6 +105,17 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bo
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
     ends = loads * (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends
+
+
+def _estimate_csc(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+    """The same for csc, which depends on no input: each pass as modelled, and the first one's weights."""
+    cycles = 0.0
+    for index in range(mapping.passes):
+        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
+        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
+        weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
+        cycles += max(CscPass(conv, mapping, config, blocks, beats).run(0), weights)
+    return cycles
 
 
 def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:

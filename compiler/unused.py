@@ -27,11 +27,19 @@ def with_zeros(operations: Sequence[HardwareOperation], config: CoreConfig) -> t
             else:
                 found.append(operation)
             # A vector operation fills up with what comes of its operands' unused elements: zeros, if they are.
-            if isinstance(operation, Convolve) or operation.output.buffer in read:
+            # What is there does not matter to a depthwise convolution, which gives those elements weights of zero.
+            if _mixes_channels(operation) or (
+                isinstance(operation, VectorOperation) and operation.output.buffer in read
+            ):
                 read.update(map.buffer for map in operation.reads if map.channels % WORD_ELEMENTS)
         else:
             found.append(operation)
     return tuple(reversed(found))
+
+
+def _mixes_channels(operation: HardwareOperation) -> bool:
+    """Whether what an element is multiplied with may belong to another channel."""
+    return isinstance(operation, Convolve) and not operation.conv.depthwise
 
 
 def _filling(operation: Convolve | VectorOperation, config: CoreConfig) -> list[HardwareOperation]:

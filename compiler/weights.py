@@ -48,7 +48,8 @@ def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
 def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beats:
     """The beats of one block, maps `first` to `last` - 1.
 
-    Parameters as byte planes, then a weight word for each tap and channel.
+    Parameters as byte planes, then a weight word for each tap and channel; of a depthwise convolution the taps of a
+    column follow each other.
     """
     lanes, post_lanes = config.lanes, config.post_lanes
     maps = np.full(lanes, -1)
@@ -57,7 +58,10 @@ def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beat
     planes = np.zeros((config.post_beats * PARAMETER_PLANES, lanes), np.uint8)
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
     weights = np.zeros((conv.map_weights, lanes), np.uint8)
-    weights[:, : last - first] = conv.weights[first:last].view(np.uint8).reshape(last - first, -1).T
+    of_maps = conv.weights[first:last].view(np.uint8)
+    if conv.depthwise:
+        of_maps = of_maps.swapaxes(1, 2)
+    weights[:, : last - first] = of_maps.reshape(last - first, -1).T
     return np.concatenate([planes, weights])
 
 

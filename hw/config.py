@@ -77,6 +77,11 @@ class CoreConfig:
         Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
     vector
         Build the vector unit, which adds feature maps and pools over windows.
+    csc
+        Build the front end of the `csc` dataflow, beside that of `nullhop`. `lanes` must divide 16.
+    window_depth
+        Activation words of its window that a controller of `csc` holds; a power of two. A word is read once for all
+        neighbouring outputs if the words under a window, kernel height x width, fit.
     """
 
     groups: int = 8
@@ -98,11 +103,13 @@ class CoreConfig:
     max_channels: int = 4095
     max_kernel: int = 15
     vector: bool = True
+    csc: bool = True
+    window_depth: int = 16
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector", "csc") else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -111,17 +118,24 @@ class CoreConfig:
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
         self._one_of("vector", (False, True))
+        self._one_of("csc", (False, True))
         for name in (
             "activation_banks",
             "activation_depth",
             "weight_depth",
             "stream_units",
             "codec_elements",
+            "window_depth",
         ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
+        if self.csc and WORD_ELEMENTS % self.lanes:
+            raise ConfigurationError(
+                f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "
+                "give one"
+            )
         if self.stream_units * self.activation_bits < WORD_ELEMENTS:
             raise ConfigurationError(
                 f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
@@ -138,8 +152,14 @@ class CoreConfig:
 
     @classmethod
     def sized(cls, groups: int, lanes: int) -> CoreConfig:
-        """The default core with another array; as many post-processor lanes as fit it."""
-        return cls(groups=groups, lanes=lanes, post_lanes=gcd(lanes, cls.post_lanes) if lanes > 0 else 1)
+        """The default core with another array; as many post-processor lanes, and those dataflows, that fit it."""
+        fits = lanes > 0
+        return cls(
+            groups=groups,
+            lanes=lanes,
+            post_lanes=gcd(lanes, cls.post_lanes) if fits else 1,
+            csc=fits and WORD_ELEMENTS % lanes == 0,
+        )
 
     def with_changes(self, **changes: Any) -> CoreConfig:
         """A copy with some parameters changed, validated."""
@@ -163,6 +183,11 @@ class CoreConfig:
     def splits(self) -> tuple[tuple[int, int], ...]:
         """Every (channel_groups, space_groups) with channel_groups x space_groups = groups."""
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
+
+    @property
+    def longest_run(self) -> int:
+        """Most neighbouring output pixels that a front end gives out at once."""
+        return 16 if self.csc else 1
 
     def set_heads(self, channel_groups: int) -> int:
         """One bit a group: the first of each set of `channel_groups` groups that share their pixels."""

@@ -7,8 +7,8 @@
        v                 |
     weights --> weight loader --> weight memories (G) --+        parameters
                                                         v             |
-    features_in --> decoder --> loader -+      +--> NullHop front     |
-                                        v      |    end (G streams)   v
+    features_in --> decoder --> loader -+      +--> front ends        |
+                                        v      |    (G streams)       v
                                  activation memory       |       post-processor <-- collector <-- vector unit
                                         ^      |         v            |                 ^              ^
     features_out <-- encoder <-- store -+------+     MAC array -------|-----------------+              |
@@ -18,6 +18,9 @@
 """
 
 from __future__ import annotations
+
+from functools import reduce
+from operator import or_
 
 from amaranth import Cat, Mux, Signal
 from amaranth.hdl import Module, Value
@@ -34,7 +37,7 @@ from hw.control.sequencer import LayerReport, Sequencer
 from hw.control.units import UnitTag
 from hw.control.weight_loader import WeightLoader
 from hw.control.writer import Destination, ResultWriter
-from hw.dataflow.nullhop.front_end import NullHopFrontEnd
+from hw.dataflow.front_ends import FrontEnds
 from hw.mac.array import MacArray
 from hw.memory.activation import ActivationMemory
 from hw.memory.weights import WeightMemory, weight_word
@@ -60,7 +63,7 @@ class CoreErrors(data.StructLayout):
 
 
 class Core(wiring.Component):
-    """A sparse-CNN core with the NullHop dataflow: layers in, feature maps in, feature maps out.
+    """A sparse-CNN core: layers in, feature maps in, feature maps out.
 
     Between layers, feature maps stay in the activation memory or travel by stream, as each descriptor says. The streams
     are independent: each may stall or run ahead at any time. Weights of a layer may come before, while or after its
@@ -106,7 +109,7 @@ class Core(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.weight_loader = weight_loader = WeightLoader(config)
         m.submodules.retirement = retirement = Retirement(config)
-        m.submodules.front_end = front_end = NullHopFrontEnd(config)
+        m.submodules.front_end = front_end = FrontEnds(config)
         m.submodules.loader = loader = FeatureLoader(config)
         m.submodules.store = store = FeatureStore(config)
         m.submodules.writer = writer = ResultWriter(config)
@@ -175,7 +178,7 @@ class Core(wiring.Component):
         self,
         m: Module,
         sequencer: Sequencer,
-        front_end: NullHopFrontEnd,
+        front_end: FrontEnds,
         vector: VectorUnit | None,
         retirement: Retirement,
         loader: FeatureLoader,
@@ -186,6 +189,9 @@ class Core(wiring.Component):
         m.d.comb += [
             front_end.layer.eq(layer),
             front_end.weights_base.eq(sequencer.weights_base),
+            front_end.first_channel.eq(sequencer.first_channel),
+            front_end.blocks_last.eq(sequencer.blocks_last),
+            front_end.can_issue_run.eq(retirement.can_issue_run),
             front_end.start.eq(sequencer.convolve),
             front_end.rows_loaded.eq(loader.rows_loaded),
             front_end.rows_stored.eq(store.rows_stored),
@@ -212,7 +218,8 @@ class Core(wiring.Component):
             m.d.comb += [worker.can_issue.eq(retirement.can_issue), worker.sequence.eq(retirement.sequence)]
         working = Cat(worker.busy for worker in workers).any()
         m.d.comb += [
-            retirement.issue.eq(Cat(worker.issue for worker in workers).any()),
+            # At most one of them works.
+            retirement.issue.eq(reduce(or_, (worker.issue for worker in workers))),
             sequencer.idle.eq(~working & retirement.idle & ~loader.busy & ~store.busy),
         ]
 
@@ -234,7 +241,7 @@ class Core(wiring.Component):
             store.packet_left.eq(encoder.beats.valid & encoder.beats.ready & encoder.beats.payload.last),
         ]
 
-    def _connect_weights(self, m: Module, front_end: NullHopFrontEnd, weight_loader: WeightLoader) -> None:
+    def _connect_weights(self, m: Module, front_end: FrontEnds, weight_loader: WeightLoader) -> None:
         """In a large core a word takes a cycle from the loader to the memories, less than a pass takes to start."""
         cycles = int(self.config.large)
         for group in range(self.config.groups):
@@ -248,7 +255,7 @@ class Core(wiring.Component):
                 memory.write.enable.eq(delay(m, enable, cycles, name=f"weight_enable_{group}", reset_less=False)),
             ]
 
-    def _array_results(self, m: Module, sequencer: Sequencer, front_end: NullHopFrontEnd) -> stream.Interface:
+    def _array_results(self, m: Module, sequencer: Sequencer, front_end: FrontEnds) -> stream.Interface:
         """The array and its collector; returns the collected beats."""
         m.submodules.array = array = MacArray(self.config, UnitTag(self.config))
         m.submodules.collector = collector = ResultCollector(self.config)

@@ -24,7 +24,6 @@ from models.network import Network
 from sim.accelerator_sim import DRIVER_SECONDS, SimulatedAccelerator
 from sim.core_run import Mismatch, first_difference
 from sim.harness.stalls import Stalls
-from sim.network_run import DATAFLOW
 
 VECTOR_UNIT = "vector"
 
@@ -47,6 +46,11 @@ class EntryRun:
         return self.entry.operation.name
 
     @property
+    def dataflow(self) -> str:
+        """What feeds the array; or the vector unit."""
+        return self.entry.layer.mapping.dataflow if self.entry.layer is not None else VECTOR_UNIT
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of the dense layer."""
         return self.counters.entry.macs
@@ -57,7 +61,7 @@ class EntryRun:
         operation, layer = self.entry.operation, self.entry.layer
         if not isinstance(operation, Convolve) or layer is None:
             return 0
-        return self.counters.operations * operation.conv.maps // layer.mapping.passes
+        return layer.mapping.multiplies(self.counters.operations, operation.conv.maps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +105,7 @@ class AcceleratorRun:
             {
                 "name": layer.name,
                 "op": layer.op,
-                "dataflow": DATAFLOW if isinstance(layer.entry.operation, Convolve) else VECTOR_UNIT,
+                "dataflow": layer.dataflow,
                 "cycles": layer.counters.cycles,
                 "predicted_cycles": layer.prediction.cycles,
                 "macs": layer.macs,

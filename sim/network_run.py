@@ -21,8 +21,6 @@ from models.sparsity import break_even_sparsity
 from sim.core_run import LayerRun, Mismatch, build_core, run_layers
 from sim.streams import LayerJob
 
-DATAFLOW = "nullhop"
-
 
 @dataclass(frozen=True, eq=False)
 class NetworkRun:
@@ -62,7 +60,7 @@ class NetworkRun:
             {
                 "name": run.job.program.conv.name,
                 "op": run.job.program.conv.op,
-                "dataflow": DATAFLOW,
+                "dataflow": run.job.program.mapping.dataflow,
                 "cycles": run.cycles,
                 "predicted_cycles": run.prediction.cycles,
                 "macs": run.job.program.conv.macs,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
 
-from hw.config import CoreConfig
+from hw.config import WORD_ELEMENTS, CoreConfig
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Target:
         lanes = self.config.lanes if lanes is None else lanes
         # As many outputs are finished in a cycle as before, if the lanes can be divided by that.
         post_lanes = gcd(self.config.post_lanes, lanes)
-        return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes)
+        csc = self.config.csc and lanes > 0 and WORD_ELEMENTS % lanes == 0
+        return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=csc)
 
 
 ECP5 = Target(
@@ -117,6 +118,7 @@ ICE40 = Target(
         max_kernel=7,
         # Its two multipliers would not fit beside the core.
         vector=False,
+        csc=False,
     ),
     frequency=12,
     synthesis="synth_ice40 -device u -dsp",

@@ -54,12 +54,24 @@ def test_the_program_memory_grows_with_the_network(run, tmp_path):
     assert depth // 2 < words <= depth and depth > AcceleratorConfig().program_depth
 
 
+def test_another_core_takes_a_larger_network(run, tmp_path):
+    path = tmp_path / "wake.skip"
+    status, shown, _ = run("visual_wake_words", "--set", "activation_depth=4096", "--output", path)
+    assert status == 0
+    assert read_program(path).config.core == CoreConfig(activation_depth=4096)
+    depthwise = [line.split() for line in shown.splitlines() if line.strip().startswith("depthwise")]
+    assert any(row[1:3] == ["convolve", "csc"] for row in depthwise)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("keyword_spotting",), "layer depthwise_conv_2d_2: a depthwise convolution does not run on the accelerator"),
+        (("visual_wake_words",), "visual_wake_words: its tensors need 184,320 bytes of activation memory, but this"),
         (("resnet8", "--lanes", 6), "lanes is 6: give an accelerator a power of two of at least 4"),
         (("resnet8", "--groups", 65), "groups is 65: give at most 64"),
+        (("resnet8", "--set", "depth=3"), "--set depth=3: give NAME=NUMBER, where the name is one of activation_bits,"),
+        (("resnet8", "--set", "post_lanes=3"), "post_lanes is 3: give a divisor of lanes (16) and of 16"),
+        (("resnet8", "--set", "csc=2"), "csc is 2: give one of False, True"),
         (("no_network",), "no_network: neither a file nor a network of the zoo"),
     ],
 )

@@ -13,6 +13,7 @@ from models.layers import (
     AveragePool2D,
     Concatenation,
     Conv2D,
+    DepthwiseConv2D,
     FullyConnected,
     Layer,
     MaxPool2D,
@@ -30,6 +31,10 @@ from models.layers import (
 from models.network import Network, Quantisation, Tensor
 
 CHANNELS = (1, 3, 4, 8, 16, 20, 24, 32)
+KINDS = (
+    *("conv", "conv", "conv and pool", "depthwise", "add", "maximum"),
+    *("average", "rescale", "join", "rows", "pad", "mean"),
+)
 
 
 class GraphBuilder:
@@ -90,6 +95,22 @@ class GraphBuilder:
             weights=self.rng.integers(-127, 128, (maps, *kernel, channels), dtype=np.int8),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=self._scales(maps, channels * kernel[0] * kernel[1]),
+            input_zero_point=self.zero(name),
+            output_zero_point=zero,
+            activation=self._activation(zero),
+            **{"stride": (1, 1), "padding": ((0, 0), (0, 0)), **window},
+        )
+
+    def depthwise(self, name: str, kernel: tuple[int, int], multiplier: int = 1, **window: Any) -> str:
+        zero, maps = self._zero_point(), self.shape(name)[3] * multiplier
+        return self.add(
+            DepthwiseConv2D,
+            name,
+            zero_point=zero,
+            weights=self.rng.integers(-127, 128, (1, *kernel, maps), dtype=np.int8),
+            bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
+            requantisation=self._scales(maps, kernel[0] * kernel[1]),
+            depth_multiplier=multiplier,
             input_zero_point=self.zero(name),
             output_zero_point=zero,
             activation=self._activation(zero),
@@ -245,7 +266,7 @@ def _grown(builder: GraphBuilder, name: str, maps: list[str]) -> str:
     kernel = (int(rng.integers(1, min(4, height + 2))), int(rng.integers(1, min(4, width + 2))))
     around = (int(rng.integers(0, kernel[0])), kernel[0] - 1), (int(rng.integers(0, kernel[1])), kernel[1] - 1)
     same = [other for other in maps if builder.shape(other) == builder.shape(name)]
-    kind = pick("conv", "conv", "conv and pool", "add", "maximum", "average", "rescale", "join", "rows", "pad", "mean")
+    kind = pick(*KINDS)
     if kind == "add":
         return builder.sum(name, pick(*same))
     if kind in ("maximum", "average"):
@@ -253,6 +274,12 @@ def _grown(builder: GraphBuilder, name: str, maps: list[str]) -> str:
         window = window if rng.random() < 0.6 else {"padding": ((0, 0), (0, 0))}
         fits = min(kernel[0], height), min(kernel[1], width)
         return builder.pool(name, MaxPool2D if kind == "maximum" else AveragePool2D, fits, **window)
+    if kind == "depthwise":
+        multiplier = int(pick(1, 1, 1, 2)) if builder.shape(name)[3] <= 16 else 1
+        dilation = pick((1, 1), (1, 1), (2, 1))
+        padding = tuple((size // 2 * step, size // 2 * step) for size, step in zip(kernel, dilation, strict=True))
+        stride = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+        return builder.depthwise(name, kernel, multiplier, stride=stride, dilation=dilation, padding=padding)
     if kind == "rescale":
         return builder.rescale(name, pick(Relu, Relu6, Requantize))
     if kind == "mean":

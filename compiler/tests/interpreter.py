@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import PARAMETER_PLANES, AcceleratorConfig
-from hw.control.descriptor import Operation, add_left_shift
+from hw.control.descriptor import Dataflow, Operation, add_left_shift
 from hw.machine.program import ENTRY_MARK, ProgramEntry, ProgramImage, entry_words
 from hw.post.layouts import MapParameters
 from models.golden.fixed_point import multiply_by_quantised_multiplier, multiply_rounding_once, wrap_int32
@@ -135,6 +135,9 @@ class Interpreter:
         source, window, target, core = layer["input"], layer["window"], layer["output"], self.core
         channel_groups, _ = core.splits[layer["split"]]
         assert not source["streamed"] and source["resident"]
+        if layer.get("dataflow") == Dataflow.CSC:
+            self._depthwise(layer, stream)
+            return
         assert all(0 <= window[axis][name] < source["ring_words"] for axis in ("rows",) for name in ROW_WORDS)
         rows = self._axis(window["rows"], target["rows_last"] + 1, source["ring_words"])
         columns = self._axis(window["columns"], target["columns_last"] + 1, self.address_range)
@@ -166,6 +169,52 @@ class Interpreter:
         assert at == len(stream)
         changed = np.flatnonzero((self.memory != before).any(axis=1))
         assert not np.isin(changed, self.read).any(), "the array reads a map while it is written"
+
+    def _depthwise(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
+        """The csc dataflow: each lane has a channel of its own; weights column by column."""
+        source, window, target, core = layer["input"], layer["window"], layer["output"], self.core
+        channel_groups, _ = core.splits[layer["split"]]
+        rows = self._axis(window["rows"], target["rows_last"] + 1, self.address_range)
+        columns = self._axis(window["columns"], target["columns_last"] + 1, self.address_range)
+        self._check_runs(layer, columns)
+        patches = self._patches(source, rows, columns)  # [rows, columns, 1, taps, elements]
+        before = self.memory.copy()
+        taps = (window["rows"]["tap_last"] + 1, window["columns"]["tap_last"] + 1)
+        words = layer["weights"]["words"]
+        assert words == taps[0] * taps[1] <= core.weight_depth and window["row_weights"] == taps[0]
+        length = core.post_beats * PARAMETER_PLANES
+        at = 0
+        for index in range(layer["passes_last"] + 1):
+            final = index == layer["passes_last"]
+            blocks = layer["weights"]["final_blocks_last" if final else "blocks_last"] + 1
+            assert blocks <= channel_groups
+            for block in range(blocks):
+                planes = stream[at : at + length].reshape(core.post_beats, PARAMETER_PLANES, core.lanes)
+                weights = stream[at + length : at + length + words].view(np.int8).astype(np.int64)
+                at += length + words
+                by_row = weights.reshape(taps[1], taps[0], core.lanes).swapaxes(0, 1).reshape(words, core.lanes)
+                channel = index * target["pass_channels"] + block * core.lanes
+                sums = (patches[..., channel : channel + core.lanes] * by_row).sum(axis=3)
+                last_beat = layer["post"]["final_beats_last"] if final and block == blocks - 1 else core.post_beats - 1
+                self._finish(layer, planes[: last_beat + 1], sums, target["first_channel"] + channel)
+        assert at == len(stream)
+        changed = np.flatnonzero((self.memory != before).any(axis=1))
+        assert not np.isin(changed, self.read).any(), "the array reads a map while it is written"
+
+    def _check_runs(self, layer: dict[str, Any], columns: tuple[Ints, Ints]) -> None:
+        """What a run needs to know of its neighbours follows from the steps of single outputs."""
+        run, axis, target = layer["run"], layer["window"]["columns"], layer["output"]
+        length, outputs = run["outputs_last"] + 1, target["columns_last"] + 1
+        if length < outputs:
+            assert run["columns"] == length * axis["unit_step"]
+            assert run["words"] == length * axis["unit_words"] % self.address_range
+            assert run["result_words"] == length * target["pixel_words"]
+        if length > 1:
+            # Neighbours share columns: taps lie side by side, and the window of the next begins among them.
+            assert axis["tap_step"] == 1 and axis["unit_step"] <= axis["tap_last"] + 1
+            assert axis["unit_words"] == axis["unit_step"] * axis["tap_words"]
+            assert layer["weights"]["words"] <= self.core.window_depth
+        assert layer["post"]["offset"] == 0 and axis["pool_last"] == layer["window"]["rows"]["pool_last"] == 0
 
     def _patches(self, source: dict[str, Any], rows: tuple[Ints, Ints], columns: tuple[Ints, Ints]) -> Ints:
         """The signed elements under each tap of each window: [rows, columns, pool, taps, elements]."""

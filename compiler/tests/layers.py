@@ -19,7 +19,7 @@ CONFIGS = [
     CoreConfig.sized(2, 4),
     CoreConfig.sized(4, 16),
     # Groups and lanes that are no powers of two, more lanes than a word has elements, a memory that is soon full.
-    CoreConfig(groups=3, lanes=20, post_lanes=4, activation_banks=2, activation_depth=128, max_size=63),
+    CoreConfig(groups=3, lanes=20, post_lanes=4, csc=False, activation_banks=2, activation_depth=128, max_size=63),
     CoreConfig(groups=6, lanes=8, post_lanes=8, activation_bits=16, stream_units=4, codec_elements=2),
 ]
 

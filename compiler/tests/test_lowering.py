@@ -8,9 +8,12 @@ import pytest
 
 from compiler.errors import CompilerError
 from compiler.lowering import lower
+from compiler.network_program import compile_network
 from compiler.operations import OPERATION_NAMES, Convolve
 from compiler.tests.graphs import GraphBuilder, with_zero
-from hw.config import CoreConfig
+from compiler.tests.layers import conv_2d
+from compiler.tests.layers import network as small_network
+from hw.config import AcceleratorConfig, CoreConfig
 from models.layers import Conv2D, Dequantize, MaxPool2D, Quantize, Requantize
 from models.network import Network, Quantisation, Tensor
 from models.zoo import networks
@@ -150,13 +153,35 @@ def test_what_does_not_run_is_refused_in_one_line(network, changes, reason):
     assert reason in line and "\n" not in line
 
 
-def test_depthwise_layers_are_refused_with_what_to_do():
+def test_a_depthwise_layer_is_dense_where_it_must_be():
+    def conv(channels: int, multiplier: int, **changes):
+        builder = GraphBuilder(1)
+        network = builder.build(builder.depthwise(builder.input((1, 4, 4, channels)), (3, 3), multiplier))
+        (made,) = (op.conv for op in lower(network, CoreConfig(**changes)).operations if isinstance(op, Convolve))
+        return made
+
+    assert conv(8, 1).depthwise and conv(8, 1).channels == 8
+    for dense in (conv(8, 1, csc=False), conv(8, 2), conv(1, 8)):
+        assert not dense.depthwise
+        # Of each map the weights of one channel count.
+        assert (np.count_nonzero(dense.weights.any(axis=(1, 2)), axis=1) == 1).all()
+
+
+def test_a_convolution_in_groups_is_refused_with_what_to_do():
     with pytest.raises(CompilerError) as refused:
-        lower(networks.load("keyword_spotting"), CoreConfig())
+        lower(small_network((1, 6, 6, 4), conv_2d(4, 4, groups=2)), CoreConfig())
     assert str(refused.value) == (
-        "layer depthwise_conv_2d_2: a depthwise convolution does not run on the accelerator yet: run the layers that "
-        "are supported one by one, with `skipstone simulate --by-layer`"
+        "layer conv_2d_0: a convolution in 2 groups does not run on the accelerator yet: run the layers that are "
+        "supported one by one, with `skipstone simulate --by-layer`"
     )
+
+
+def test_a_depthwise_window_in_the_padding_is_refused():
+    builder = GraphBuilder(1)
+    padded = builder.pad(builder.input((1, 4, 4, 8)), (3, 0), (0, 0))
+    network = builder.build(builder.depthwise(padded, (3, 3)))
+    with pytest.raises(CompilerError, match=r"^layer depthwise_conv_2d_1: a window lies in the padding, with all its"):
+        compile_network(network, AcceleratorConfig())
 
 
 def test_the_same_is_done_where_it_can_be():

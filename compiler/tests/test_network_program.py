@@ -28,7 +28,7 @@ CONFIGS = {
     ),
     "2x8": AcceleratorConfig(CoreConfig(groups=2, lanes=8, post_lanes=2, activation_banks=2), program_depth=65536),
     # More lanes than a word has elements, three groups.
-    "3x32": AcceleratorConfig(CoreConfig(groups=3, lanes=32, post_lanes=8), program_depth=32768),
+    "3x32": AcceleratorConfig(CoreConfig(groups=3, lanes=32, post_lanes=8, csc=False), program_depth=32768),
 }
 
 
@@ -85,23 +85,29 @@ def test_every_tensor_of_random_graphs(name, first):
     assert all(kinds[kind] >= 3 for kind in OPERATION_NAMES.values()), kinds
 
 
-@pytest.mark.parametrize("name", ["resnet8", "anomaly_detection"])
-def test_every_tensor_of_a_network_of_the_zoo(name):
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("resnet8", 1024), ("anomaly_detection", 1024), ("keyword_spotting", 1024), ("visual_wake_words", 4096)],
+)
+def test_every_tensor_of_a_network_of_the_zoo(name, depth):
     network = networks.load(name)
     values = read_input(network, None, 1)
-    check(network, {network.inputs[0]: values})
+    config = AcceleratorConfig(CoreConfig(activation_depth=depth), program_depth=65536)
+    program = check(network, {network.inputs[0]: values}, config)
+    dataflows = Counter(entry.layer.mapping.dataflow for entry in program.entries if entry.layer is not None)
+    assert dataflows["csc"] == sum(layer.op == "depthwise_conv_2d" for layer in network.layers)
 
 
-@pytest.mark.parametrize("name", ["keyword_spotting", "visual_wake_words"])
-def test_every_part_of_a_network_with_depthwise_layers(name):
-    network = networks.load(name)
+@pytest.mark.parametrize("csc", [False, True])
+def test_every_part_of_a_network_that_does_not_fit_as_a_whole(csc):
+    """Without csc, depthwise layers are dense ones, whose weights need the more room the more channels there are."""
+    network = networks.load("visual_wake_words")
     tensors = golden.run(network, {network.inputs[0]: read_input(network, None, 1)})
-    config = AcceleratorConfig(CoreConfig(activation_depth=4096))
+    config = AcceleratorConfig(CoreConfig(activation_depth=4096 if not csc else 1024, csc=csc), program_depth=16384)
     parts = runnable_parts(network, config)
     ran = {layer.name for part in parts for layer in part.layers}
-    assert {
-        layer.name for layer in network.layers if layer.name not in ran and layer.op != "depthwise_conv_2d"
-    } == set()
+    absent = [layer for layer in network.layers if layer.name not in ran]
+    assert absent and (csc or {layer.op for layer in absent} == {"depthwise_conv_2d"})
     for part in parts:
         check(part, {name: tensors[name] for name in part.inputs}, config, part.name)
 
@@ -150,6 +156,26 @@ EDGES = {
     "dilated, asymmetric padding": lambda b: b.conv(
         b.input((1, 9, 8, 4)), 4, (3, 3), dilation=(3, 2), padding=((3, 0), (0, 2))
     ),
+    "depthwise": lambda b: b.depthwise(b.input((1, 6, 5, 40)), (3, 3), padding=((1, 1), (1, 1))),
+    "depthwise, wide and odd": lambda b: b.conv(
+        b.depthwise(b.input((1, 3, 37, 5)), (3, 2), padding=((1, 1), (1, 0))), 6, (1, 1)
+    ),
+    "depthwise, stride and dilation": lambda b: b.depthwise(
+        b.input((1, 12, 9, 17)), (3, 3), stride=(2, 3), dilation=(2, 1), padding=((2, 1), (0, 1))
+    ),
+    "depthwise, stride larger than the kernel": lambda b: b.depthwise(b.input((1, 9, 9, 4)), (2, 1), stride=(3, 2)),
+    "depthwise, a kernel larger than the window": lambda b: b.depthwise(
+        b.input((1, 8, 9, 24)), (7, 5), padding=((3, 3), (2, 2))
+    ),
+    "depthwise behind a pad layer": lambda b: b.depthwise(
+        b.pad(b.input((1, 6, 5, 8)), (1, 1), (0, 1)), (3, 3), stride=(2, 2)
+    ),
+    "depthwise on channels that no word ends": lambda b: b.depthwise(
+        b.conv(b.input((1, 5, 4, 3)), 20, (1, 1)), (3, 3), padding=((1, 1), (1, 1))
+    ),
+    "depthwise in many passes": lambda b: b.depthwise(b.input((1, 4, 4, 300)), (3, 3)),
+    "depthwise of one channel": lambda b: b.depthwise(b.input((1, 6, 5, 1)), (3, 3), 8),
+    "depthwise with a multiplier": lambda b: b.depthwise(b.input((1, 6, 5, 20)), (3, 3), 3, padding=((1, 1), (1, 1))),
     "many passes": lambda b: b.conv(b.input((1, 3, 3, 16)), 300, (1, 1)),
     "softmax behind a reshape": lambda b: b.softmax(b.reshape(b.dense(b.input((1, 12)), 10), (1, 2, 5))),
 }

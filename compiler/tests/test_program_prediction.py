@@ -110,6 +110,7 @@ def test_the_plan(resnet8):
         "layers": ["conv_2d_0"],
         "input": [32, 32, 3],
         "output": [32, 32, 16],
+        "dataflow": "nullhop",
         "split": "1 x 8",
         "passes": 1,
         "weights": (27 + 18) * 16,

@@ -26,7 +26,8 @@ class ResultCollector(wiring.Component):
 
     The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's
     last one are not collected. While a set is served the next one is chosen, with rotating priority; a set that comes
-    when none is served, or follows itself, waits two cycles for that; sets of one beat need three that take turns.
+    when none is served, or follows itself, waits two cycles for that (not if it is the only one); sets of one beat need
+    three that take turns.
 
     Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity`
     (half of the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group;
@@ -58,10 +59,14 @@ class ResultCollector(wiring.Component):
         valid = Signal(config.groups)
         m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
         block_done, set_done, leaves = Signal(), Signal(), Signal()
+        single, active = Signal(), Signal()
         last_block = block == self.blocks_last
         beats_last = Mux(last_block, self.final_beats_last, config.post_beats - 1)
         m.d.comb += [
-            self.beats.valid.eq(serving & valid.bit_select(group, 1)),
+            # A single set is always served: there is nothing to choose.
+            single.eq(Array(c == config.groups for c, _ in config.splits)[self.split]),
+            active.eq(serving | single),
+            self.beats.valid.eq(active & valid.bit_select(group, 1)),
             leaves.eq(self.beats.valid & self.beats.ready),
             block_done.eq(beat == beats_last),
             set_done.eq(block_done & last_block),
@@ -76,19 +81,18 @@ class ResultCollector(wiring.Component):
             ]
             with m.If(block_done):
                 m.d.sync += block.eq(Mux(set_done, 0, block + 1))
-        self._choose(m, valid, serving, group, leaves & set_done)
+        free = ~active | (leaves & set_done)
+        self._choose(m, valid & ~single.replicate(config.groups), serving, group, free)
         return m
 
-    def _choose(self, m: Module, valid: Value, serving: Value, group: Value, finished: Value) -> None:
-        """Which set is served: from the choice of an earlier cycle, if there is one, so that no path is long."""
+    def _choose(self, m: Module, valid: Value, serving: Value, group: Value, free: Value) -> None:
+        """Which set is served once it is `free`: that chosen in an earlier cycle, so that no path is long."""
         groups = self.config.groups
         m.submodules.arbiter = arbiter = RotatingArbiter(groups)
         heads = Array(self.config.set_heads(c) for c, _ in self.config.splits)[self.split]
         # The set that is served and the one chosen, by the bit of their first group.
         served, chosen = Signal(groups), Signal(groups)
-        free = Signal()
         m.d.comb += [
-            free.eq(~serving | finished),
             arbiter.requests.eq(valid & heads & ~served & ~chosen),
             arbiter.accept.eq(free | ~chosen.any()),
         ]

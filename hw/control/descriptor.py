@@ -37,6 +37,16 @@ class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # A
     STORE = 5
 
 
+class Dataflow(enum.IntEnum, shape=unsigned(1)):  # type: ignore[call-arg]  # Amaranth's own
+    """Which front end feeds the array in a `CONVOLVE` layer.
+
+    `NULLHOP`: convolutions over all input channels. `CSC`: each map has an input channel of its own.
+    """
+
+    NULLHOP = 0
+    CSC = 1
+
+
 def runs_on_vector_unit(operation: Any) -> Value:
     """Whether a layer of this operation runs on the vector unit."""
     return (operation == Operation.ADD) | (operation == Operation.SUM) | (operation == Operation.MAXIMUM)
@@ -261,11 +271,30 @@ class VectorLayout(data.StructLayout):
         )
 
 
+class RunLayout(data.StructLayout):
+    """The runs of outputs side by side that the `csc` dataflow gives to one set of groups.
+
+    `outputs_last`: outputs of all runs but the rest of a row, less one. From such a run to the next are `columns` of
+    the input, `words` there, and `result_words` of the output.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        words = unsigned(config.activation_address_bits + 1)
+        super().__init__(
+            {
+                "outputs_last": range(config.longest_run),
+                "columns": range(config.max_size + 1),
+                "words": words,
+                "result_words": words,
+            }
+        )
+
+
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `split`: index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector
-    unit there is no `vector`.
+    `dataflow`, `run`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`; `passes_last`: index
+    of the last pass over the input. Without a vector unit there is no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -279,6 +308,8 @@ class LayerDescriptor(data.StructLayout):
             "output": OutputLayout(config),
             "post": PostLayout(config),
         }
+        if config.csc:
+            members |= {"dataflow": Dataflow, "run": RunLayout(config)}
         if config.vector:
             members["vector"] = VectorLayout(config)
         super().__init__(members)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from amaranth import signed
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.memory.two_port_memory import TwoPortMemory
@@ -12,6 +13,13 @@ from hw.memory.two_port_memory import TwoPortMemory
 def weight_word(config: CoreConfig) -> data.ArrayLayout:
     """Layout of a weight word: one signed weight per lane, lane 0 in the least significant bits."""
     return data.ArrayLayout(signed(config.weight_bits), config.lanes)
+
+
+def weights_port(config: CoreConfig) -> wiring.Signature:
+    """Of a reader of a group's weight memory: address and enable out, data in, one cycle later."""
+    return wiring.Signature(
+        {"address": Out(config.weight_address_bits), "enable": Out(1), "data": In(weight_word(config))}
+    )
 
 
 class WeightMemory(TwoPortMemory):

@@ -10,7 +10,7 @@ from hw.config import AcceleratorConfig, ConfigurationError, CoreConfig
     ("core", "changes", "message"),
     [
         ({"lanes": 2, "post_lanes": 2}, {}, "lanes is 2: give an accelerator a power of two of at least 4"),
-        ({"lanes": 12, "post_lanes": 4}, {}, "lanes is 12: give an accelerator a power of two of at least 4"),
+        ({"lanes": 12, "post_lanes": 4, "csc": False}, {}, "lanes is 12: give an accelerator a power of two of at"),
         ({"stream_units": 2}, {}, "stream_units is 2: give an accelerator beats of at least 32 bits, so at least 4"),
         ({"stream_units": 1, "activation_bits": 16}, {}, "stream_units is 1: .* so at least 2"),
         ({}, {"program_depth": 0}, "program_depth is 0: give a whole number from 1 to 65536"),
@@ -23,6 +23,25 @@ from hw.config import AcceleratorConfig, ConfigurationError, CoreConfig
 def test_what_no_accelerator_can_be_built_for(core, changes, message):
     with pytest.raises(ConfigurationError, match=message):
         AcceleratorConfig(CoreConfig().with_changes(**core), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lanes": 12, "post_lanes": 4}, "lanes is 12: the csc dataflow needs a divisor of 16, so leave"),
+        ({"lanes": 32}, "lanes is 32: the csc dataflow needs a divisor of 16"),
+        ({"window_depth": 12}, "window_depth is 12: give a power of two"),
+        ({"csc": 2}, "csc is 2: give one of False, True"),
+    ],
+)
+def test_what_no_csc_front_end_can_be_built_for(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        CoreConfig(**changes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 3, 12, 32])
+def test_an_array_of_another_size_has_the_dataflows_that_fit_it(lanes):
+    assert CoreConfig.sized(2, lanes).csc == (16 % lanes == 0)
 
 
 def test_program_bytes():

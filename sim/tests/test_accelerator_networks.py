@@ -1,16 +1,15 @@
-"""The zoo's networks as programs: ResNet-8 and anomaly detection whole, of the others what the accelerator runs."""
+"""The zoo's networks as programs, each as a whole."""
 
 import numpy as np
 import pytest
 
 from compiler.compiled import describe_program
-from compiler.cut import runnable_parts
 from compiler.network_program import compile_network
 from hw.config import AcceleratorConfig, CoreConfig
 from models import golden, zoo
 from models.inputs import image_to_int8, read_input
 from models.zoo import cifar10
-from sim.accelerator_run import open_accelerator, run_on, run_program
+from sim.accelerator_run import open_accelerator, run_program
 from sim.accelerator_sim import SimulatedAccelerator
 from sim.harness import toolchain
 
@@ -60,19 +59,16 @@ def test_images_of_the_test_set_in_a_row(resnet8):
     check_in_a_row(resnet8, image_to_int8(pixels[:IMAGES]))
 
 
-@pytest.mark.slow
-def test_the_parts_of_keyword_spotting_that_the_accelerator_runs():
-    """Its depthwise convolutions are left out; what lies between them runs, each part as a program of its own."""
+def test_keyword_spotting_is_equal_in_every_tensor_and_fast():
     network = zoo.load("keyword_spotting")
-    tensors = golden.run(network, read_input(network, None))
-    parts = runnable_parts(network, DEFAULT)
-    layers = {layer.op for part in parts for layer in part.layers}
-    assert {"conv_2d", "average_pool_2d", "fully_connected"} <= layers
-    with SimulatedAccelerator(DEFAULT) as simulated:
-        accelerator = open_accelerator(simulated)
-        for part in parts:
-            run = run_on(accelerator, compile_network(part, DEFAULT), {name: tensors[name] for name in part.inputs})
-            assert run.mismatches == {}, part.name
+    run = run_program(compile_network(network, DEFAULT), read_input(network, None))
+    assert run.mismatches == {}
+    rows = run.rows()
+    assert {row["dataflow"] for row in rows if row["op"] == "depthwise_conv_2d"} == {"csc"}
+    assert run.host_operators == {"quantize": 1, "softmax": 1, "dequantize": 1}
+    total = run.total()
+    assert total["macs"] / (total["cycles"] * DEFAULT.core.groups * DEFAULT.core.lanes) >= 1.1
+    assert abs(total["predicted_cycles"] - total["cycles"]) <= 0.02 * total["cycles"]
 
 
 @pytest.mark.slow

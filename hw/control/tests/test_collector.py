@@ -11,7 +11,7 @@ ADDRESSES = 1 << CoreConfig().activation_address_bits
 
 
 def core(groups: int, lanes: int, post_lanes: int) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes)
+    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=False)
 
 
 class Pass:
@@ -141,6 +141,34 @@ def test_there_is_no_gap(channel_groups, blocks_last, final_beats_last):
     cycles, turns = one.run(("none", "none"), 1)
     assert cycles == 3 + 10 * len(one.heads) * one.beats_of_set
     assert turns == [*one.heads] * 10
+
+
+@pytest.mark.parametrize("config", [core(1, 4, 2), core(3, 4, 2)], ids=["one group", "three groups"])
+def test_a_single_set_leaves_no_gap_either(config):
+    one = Pass(config, config.groups, 10, random.Random(1), blocks_last=config.groups - 1, final_beats_last=1)
+    cycles, _ = one.run(("none", "none"), 1)
+    # Of the slicers' registers, where there are some.
+    assert cycles == int(config.large) + 10 * one.beats_of_set
+
+
+def test_after_a_single_set_any_other_is_served():
+    config = core(2, 2, 2)
+    together, alone = (
+        Pass(config, width, 1, random.Random(width), blocks_last=width - 1, final_beats_last=0) for width in (2, 1)
+    )
+    collector = ResultCollector(config)
+    sink = StreamSink(collector.beats, count=3)
+
+    async def one_after_the_other(ctx: Any) -> None:
+        await together.set_up(collector)(ctx)
+        for group in range(2):
+            await stream_source(collector.results[group], together.results[group])(ctx)
+        await ctx.tick().repeat(10)
+        await alone.set_up(collector)(ctx)
+        await stream_source(collector.results[1], alone.results[1])(ctx)
+
+    simulate(collector, one_after_the_other, sink, deadline=200)
+    assert sink.beats == together.beats(0, 0) + alone.beats(1, 0)
 
 
 def test_channels_follow_those_of_the_passes_before():

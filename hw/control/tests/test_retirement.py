@@ -49,24 +49,27 @@ class Bench:
         under_way = self._issued - self._oldest
         self.most_under_way = max(self.most_under_way, under_way)
         has_room, more = under_way < self.window, self._issued < first + rows * columns
-        issue = has_room and more and rng.random() < self._busy
+        most = min(self.retirement.run, first + rows * columns - self._issued)
+        room = under_way <= self.window - self.retirement.run
+        issue = int(has_room and more and rng.random() < self._busy)
+        if issue and room and rng.random() < 0.3:
+            issue = rng.randint(1, most)
         complete = self._open.pop(rng.randrange(len(self._open))) if self._completes(more, has_room) else None
         ctx.set(retirement.issue, issue)
         ctx.set(retirement.complete.valid, complete is not None)
         ctx.set(retirement.complete.payload, (complete or 0) % self.window)
-        _, _, can_issue, sequence, finished, idle = await ctx.tick().sample(
-            retirement.can_issue, retirement.sequence, retirement.rows, retirement.idle
+        _, _, can_issue, can_issue_run, sequence, finished, idle = await ctx.tick().sample(
+            retirement.can_issue, retirement.can_issue_run, retirement.sequence, retirement.rows, retirement.idle
         )
-        assert can_issue == has_room, self._where()
+        assert (can_issue, can_issue_run) == (has_room, room), self._where()
         assert sequence == self._issued % self.window, self._where()
         assert finished == (self._oldest - first) // columns, self._where()
         assert idle == (under_way == 0), self._where()
         if self._oldest in self._marked:
             self._marked.remove(self._oldest)
             self._oldest += 1
-        if issue:
-            self._open.append(self._issued)
-            self._issued += 1
+        self._open += range(self._issued, self._issued + issue)
+        self._issued += issue
         if complete is not None:
             self._marked.add(complete)
         ctx.set(retirement.issue, 0)

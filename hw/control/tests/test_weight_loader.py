@@ -14,7 +14,7 @@ DEPTH = 32
 
 
 def core(groups: int, lanes: int = 4, post_lanes: int = 2) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH)
+    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, csc=False)
 
 
 @dataclass

@@ -14,9 +14,9 @@ SMALL = CoreConfig(groups=1, lanes=2, post_lanes=1)
 
 CONFIGS = {
     "one lane": CoreConfig(groups=1, lanes=1, post_lanes=1),
-    "one accumulator": CoreConfig(groups=1, lanes=3, post_lanes=1),
+    "one accumulator": CoreConfig(groups=1, lanes=3, post_lanes=1, csc=False),
     "two accumulators": CoreConfig(groups=1, lanes=2, post_lanes=1, accumulators=2),
-    "five accumulators": CoreConfig(groups=1, lanes=3, post_lanes=1, accumulators=5),
+    "five accumulators": CoreConfig(groups=1, lanes=3, post_lanes=1, csc=False, accumulators=5),
     "wide activations": CoreConfig(groups=1, lanes=2, post_lanes=1, accumulators=4, activation_bits=16),
     "sums that wrap": CoreConfig(groups=1, lanes=2, post_lanes=1, accumulators=2, accumulator_bits=18),
 }

@@ -14,7 +14,7 @@ from sim.harness.payload import pack
 def test_words_are_read_a_cycle_later_and_stay(lanes, depth):
     seed = lanes
     rng = random.Random(seed)
-    config = CoreConfig(groups=1, lanes=lanes, post_lanes=1, weight_depth=depth)
+    config = CoreConfig(groups=1, lanes=lanes, post_lanes=1, weight_depth=depth, csc=False)
     memory = WeightMemory(config)
     shape = weight_word(config)
     words = [pack(shape, [rng.randrange(-128, 128) for _ in range(lanes)]) for _ in range(depth)]

@@ -10,7 +10,7 @@ from sim.harness.amaranth_sim import StreamSink, simulate, stream_put, stream_so
 
 
 def core(lanes: int, bits: int = 8) -> CoreConfig:
-    return CoreConfig(groups=1, lanes=lanes, post_lanes=1, activation_bits=bits, weight_depth=64)
+    return CoreConfig(groups=1, lanes=lanes, post_lanes=1, activation_bits=bits, weight_depth=64, csc=False)
 
 
 def random_operations(config: CoreConfig, count: int, rng: random.Random) -> list[dict[str, Any]]:

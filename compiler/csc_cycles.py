@@ -1,8 +1,8 @@
 """The cycle model of a pass of the csc dataflow: it depends on shapes alone, since nothing is skipped but padding.
 
 Followed are, column of taps by column of taps, when the words of a set of groups are asked for (as the window has room
-and the banks have time), when they are multiplied, and when the post-processor has taken the results. What is only estimated is how readers meet
-in the banks; it matters where more words are wanted than the banks give.
+and the banks have time), when they are multiplied, and when the post-processor has taken the results. Only estimated is
+how readers meet in the banks; it matters where more words are wanted than the banks give.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class ResultCollector(wiring.Component):
         return m
 
     def _choose(self, m: Module, valid: Value, serving: Value, group: Value, free: Value) -> None:
-        """Which set is served once it is `free`: that chosen in an earlier cycle, so that no path is long."""
+        """Which set is served once the collector is `free`: that of an earlier cycle's choice, so no path is long."""
         groups = self.config.groups
         m.submodules.arbiter = arbiter = RotatingArbiter(groups)
         heads = Array(self.config.set_heads(c) for c, _ in self.config.splits)[self.split]

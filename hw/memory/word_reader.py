@@ -16,8 +16,8 @@ from hw.memory.activation import activation_word
 class WordRequest(data.StructLayout):
     """A word that is wanted.
 
-    `read` it at `address`, or take it as all zero (the memory is asked all the same, so that words stay in order);
-    `keep` it even if it is zero; `meta` comes back with it.
+    `read` it at `address`, or take it as all zero (the memory is asked all the same, so that words stay in order: give
+    a word that nobody writes then); `keep` it even if it is zero; `meta` comes back with it.
     """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:

@@ -46,6 +46,7 @@ class WindowWalker(wiring.Component):
         word, base = Signal.like(self.input.pixel_words), Signal.like(rows.here_words)
         at_last_word, tap_done, pixel_done, unit_done = Signal(), Signal(), Signal(), Signal()
         step, context = self.steps.payload, self.steps.payload.meta
+        sequence, address = Signal.like(context.tag.sequence), Signal.like(context.tag.address)
 
         looked, last_tap, row_done, skip_row = Signal(), Signal(), Signal(), Signal()
         columns_last = Signal.like(self.input.columns)
@@ -69,7 +70,8 @@ class WindowWalker(wiring.Component):
             self.steps.valid.eq(looked & (read | pixel_done)),
             advance.eq(looked & (~(read | pixel_done) | self.steps.ready)),
             self.units.ready.eq(~active),
-            step.address.eq(base + word),
+            # A step without a read asks for a word that nobody writes then: the unit's own result.
+            step.address.eq(Mux(read, base + word, address)),
             step.read.eq(read),
             step.keep.eq(pixel_done),
             context.last.eq(pixel_done),
@@ -79,7 +81,6 @@ class WindowWalker(wiring.Component):
         self._connect_axes(m, rows, columns, advance, tap_done, pixel_done, skip_row, row_done)
         self._count_weights(m, advance, tap_done, pixel_done, skip_row)
         self._count_words(m, advance, tap_done, word, at_last_word)
-        sequence, address = Signal.like(context.tag.sequence), Signal.like(context.tag.address)
         m.d.comb += [context.tag.sequence.eq(sequence), context.tag.address.eq(address)]
         with m.If(advance & unit_done):
             m.d.sync += active.eq(0)

@@ -60,7 +60,7 @@ def port(program):
     assert path.startswith("/dev/"), f"serve-sim printed {path!r}, and {board.stderr.read() if not path else ''}"
     yield path
     board.terminate()
-    said, complained = board.communicate(timeout=60)
+    said, complained = board.communicate(timeout=START_SECONDS)
     assert (board.returncode, said) == (0, ""), complained
     assert "Traceback" not in complained
 
@@ -133,5 +133,5 @@ def test_an_interrupt_ends_the_board(program):
     board, path = start_board(program)
     assert path.startswith("/dev/")
     board.send_signal(signal.SIGINT)
-    said, complained = board.communicate(timeout=60)
+    said, complained = board.communicate(timeout=START_SECONDS)
     assert (board.returncode, said) == (0, "") and "Traceback" not in complained

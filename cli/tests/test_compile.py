@@ -1,26 +1,17 @@
 """`skipstone compile`: the program file, the plan, and one line for a network that cannot be compiled."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
-import cli.main
 from compiler.program_file import read_program
 from hw.config import AcceleratorConfig, CoreConfig
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone compile ARGUMENTS`; gives the exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "compile", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+def run(skipstone):
+    return partial(skipstone, "compile")
 
 
 def test_the_file_and_the_plan(run, tmp_path):

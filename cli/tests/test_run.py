@@ -2,14 +2,13 @@
 
 import os
 import socket
-import sys
 import threading
 import tty
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-import cli.main
 from cli.labels import LABELS, read_labels
 from compiler.compiled import describe_program
 from compiler.network_program import compile_network
@@ -23,16 +22,8 @@ PROGRAM = describe_program(compile_network(NETWORK, SMALL))
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone run ARGUMENTS`; gives the exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "run", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+def run(skipstone):
+    return partial(skipstone, "run")
 
 
 @pytest.fixture

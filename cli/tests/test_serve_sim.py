@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,16 @@ START_SECONDS = 900
 """It may have to compile the simulation first."""
 
 
+def heed_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start_board(*arguments):
     """`skipstone serve-sim ARGUMENTS` as a process, and the path that it prints."""
     command = [sys.executable, "-m", "cli.main", "serve-sim", *map(str, arguments)]
-    board = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert board.stdout is not None
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Where the tests run in the background interrupts are ignored, and a process would inherit that.
+    board = subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_interrupts, **pipes)
     watchdog = threading.Timer(START_SECONDS, board.kill)
     watchdog.start()
     assert board.stdout is not None
@@ -44,6 +50,16 @@ def start_board(*arguments):
     finally:
         watchdog.cancel()
     return board, path
+
+
+def check_end(board):
+    """It ends at once and without a word; in any case it ends."""
+    try:
+        said, complained = board.communicate(timeout=60)
+    finally:
+        board.kill()
+    assert (board.returncode, said) == (0, ""), complained
+    assert "Traceback" not in complained
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +76,13 @@ def port(program):
     assert path.startswith("/dev/"), f"serve-sim printed {path!r}, and {board.stderr.read() if not path else ''}"
     yield path
     board.terminate()
-    said, complained = board.communicate(timeout=START_SECONDS)
-    assert (board.returncode, said) == (0, ""), complained
-    assert "Traceback" not in complained
+    check_end(board)
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone run ARGUMENTS`; gives the exit status, standard output and standard error."""
+def run(monkeypatch, skipstone):
     monkeypatch.setattr(cli.run, "load", lambda name: NETWORK)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "run", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+    return partial(skipstone, "run")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,5 +139,4 @@ def test_an_interrupt_ends_the_board(program):
     board, path = start_board(program)
     assert path.startswith("/dev/")
     board.send_signal(signal.SIGINT)
-    said, complained = board.communicate(timeout=START_SECONDS)
-    assert (board.returncode, said) == (0, "") and "Traceback" not in complained
+    check_end(board)

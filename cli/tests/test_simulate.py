@@ -5,8 +5,8 @@ networks are in `test_simulate_whole`.
 """
 
 import json
-import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -34,16 +34,8 @@ needs_icarus = pytest.mark.skipif(toolchain.missing("icarus") is not None, reaso
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone simulate ARGUMENTS`; gives the exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "simulate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+def run(skipstone):
+    return partial(skipstone, "simulate")
 
 
 @pytest.fixture

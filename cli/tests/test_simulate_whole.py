@@ -1,7 +1,7 @@
 """`skipstone simulate` of a whole network: a small one, on a small accelerator, in place of what was asked for."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
@@ -21,16 +21,8 @@ NETWORK = random_network(2)
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone simulate ARGUMENTS`; gives the exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "simulate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+def run(skipstone):
+    return partial(skipstone, "simulate")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`skipstone verilog`; what it writes is tested in `hw.tests.test_verilog`."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
@@ -11,16 +11,8 @@ from hw.config import CoreConfig
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `skipstone verilog ARGUMENTS`; gives the exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["skipstone", "verilog", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return run
+def run(skipstone):
+    return partial(skipstone, "verilog")
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from cli.options import JsonOption
 from cli.tables import count, new_progress, new_table, percent, print_line, print_table
 from compiler.compiled import CompiledProgram
 from compiler.program_file import read_program
+from compiler.values import as_real, gives_probabilities, input_form
 from host.driver import RUN_SECONDS, Accelerator, EntryCounters
 from host.transport import DEFAULT_BAUD_RATE, open_transport
-from host.values import as_real, gives_probabilities, input_form
 from models import golden
 from models.errors import SkipstoneError
 from models.files import write_text

@@ -1,6 +1,8 @@
-"""Errors of the compiler."""
+"""Errors of the compiler, and the base of all errors that a user sees, for those who know only the compiler."""
 
 from models.errors import SkipstoneError
+
+__all__ = ["CompilerError", "SkipstoneError"]
 
 
 class CompilerError(SkipstoneError):

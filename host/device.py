@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compiler.errors import SkipstoneError
 from host.link import BusAccessError, Link
 from hw.bus.host_bus import WORD_BYTES, Region
 from hw.config import COUNTER_RECORD_BYTES
@@ -19,7 +20,6 @@ from hw.machine import registers
 from hw.machine.counters import RECORD_WORDS, counter_fields
 from hw.machine.register import Register
 from hw.machine.registers import RunError
-from models.errors import SkipstoneError
 
 POLL_SECONDS = (0.001, 0.05)
 """Between two looks at the state: to begin with, and at most."""

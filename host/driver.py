@@ -18,12 +18,12 @@ from typing import Self
 import numpy.typing as npt
 
 from compiler.compiled import CompiledProgram, EntryInfo
+from compiler.errors import SkipstoneError
+from compiler.values import as_taken
 from host.device import AcceleratorError, Device, Identity, StoppedError
 from host.link import Link
 from host.transport import Transport
-from host.values import as_taken
 from hw.machine import registers
-from models.errors import SkipstoneError
 
 RUN_SECONDS = 60.0
 """After that long, what the accelerator has been told to do is taken for hung."""
@@ -188,7 +188,7 @@ class Accelerator:
             The network's outputs by name, for batch 1, bit for bit those of the golden model.
 
         Raises:
-            AcceleratorError: an input of another shape or type.
+            InputError: an input of another shape or type.
             StoppedError: the accelerator stopped with an error; names the entry that failed.
         """
         program = self.program

@@ -17,11 +17,11 @@ from typing import Self
 
 import numpy as np
 
+from compiler.errors import SkipstoneError
 from host.framing import LONGEST_ON_LINE, FrameDecoder, Response, encode_frame, request_content
 from host.transport import Transport
 from hw.bus.host_bus import WORD_BYTES, BusError
 from hw.bus.protocol import PROTOCOL_VERSION, Command, Status
-from models.errors import SkipstoneError
 
 Words = bytes | bytearray | Sequence[int] | np.ndarray
 """Words of 32 bits: as integers, in an array with at least 32 bits an element or in any other sequence; or as their

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import serial
 
-from models.errors import SkipstoneError
+from compiler.errors import SkipstoneError
 
 DEFAULT_BAUD_RATE = 3_000_000
 WRITE_SECONDS = 10.0

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from models.network import Network
 from sim.accelerator_sim import DRIVER_SECONDS, SimulatedAccelerator
 from sim.core_run import Mismatch, first_difference
 from sim.harness.stalls import Stalls
+from sim.run_table import Row, RunTable
 
 VECTOR_UNIT = "vector"
 
@@ -65,7 +65,7 @@ class EntryRun:
 
 
 @dataclass(frozen=True, eq=False)
-class AcceleratorRun:
+class AcceleratorRun(RunTable):
     """A network that ran as one program.
 
     Attributes:
@@ -84,59 +84,32 @@ class AcceleratorRun:
     outputs: Mapping[str, Mismatch | None]
     host_operators: Mapping[str, int]
 
+    def table(self) -> list[Row]:
+        """The layers in order."""
+        return [
+            Row(
+                name=layer.name,
+                op=layer.op,
+                dataflow=layer.dataflow,
+                cycles=layer.counters.cycles,
+                predicted_cycles=layer.prediction.cycles,
+                macs=layer.macs,
+                multiplies=layer.multiplies,
+                mismatch=layer.mismatch,
+            )
+            for layer in self.layers
+        ]
+
     @property
-    def equal(self) -> bool:
-        """Every byte of every tensor is right."""
-        return not self.mismatches
+    def total_cycles(self) -> int:
+        """More than the layers', since the machine also fetches their entries."""
+        return self.cycles
 
     @property
     def mismatches(self) -> dict[str, Mismatch]:
         """The first difference of each layer and each output that has one, by name."""
-        found = {layer.name: layer.mismatch for layer in self.layers} | dict(self.outputs)
-        return {name: mismatch for name, mismatch in found.items() if mismatch is not None}
-
-    def utilisation(self, multiplies: int, cycles: int) -> float:
-        """Useful multiplications per multiplier and cycle."""
-        return multiplies / (cycles * self.config.groups * self.config.lanes)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One record a layer, for tables and JSON."""
-        return [
-            {
-                "name": layer.name,
-                "op": layer.op,
-                "dataflow": layer.dataflow,
-                "cycles": layer.counters.cycles,
-                "predicted_cycles": layer.prediction.cycles,
-                "macs": layer.macs,
-                "multiplies": layer.multiplies,
-                "utilisation": self.utilisation(layer.multiplies, layer.counters.cycles),
-                "equal": layer.mismatch is None,
-            }
-            for layer in self.layers
-        ]
-
-    def total(self) -> dict[str, Any]:
-        """The whole run: its cycles are more than the layers', since the machine also fetches their entries."""
-        rows = self.rows()
-        sums = {key: sum(row[key] for row in rows) for key in ("predicted_cycles", "macs", "multiplies")}
-        return {
-            "cycles": self.cycles,
-            **sums,
-            "utilisation": self.utilisation(sums["multiplies"], self.cycles),
-            "equal": self.equal,
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """The whole run, for machines."""
-        return {
-            "network": self.network.name,
-            "seed": self.seed,
-            "groups": self.config.groups,
-            "lanes": self.config.lanes,
-            "layers": self.rows(),
-            "total": self.total(),
-        }
+        outputs = {name: mismatch for name, mismatch in self.outputs.items() if mismatch is not None}
+        return super().mismatches | outputs
 
 
 def run_program(

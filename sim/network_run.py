@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,13 @@ from models import golden
 from models.errors import SkipstoneError
 from models.network import Network
 from models.sparsity import break_even_sparsity
-from sim.core_run import LayerRun, Mismatch, build_core, run_layers
+from sim.core_run import LayerRun, build_core, run_layers
+from sim.run_table import Row, RunTable
 from sim.streams import LayerJob
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkRun:
+class NetworkRun(RunTable):
     """The layers of a network that ran on a core, in order."""
 
     network: Network
@@ -40,57 +40,21 @@ class NetworkRun:
         rest = (layer.op for layer in self.network.layers if layer.name not in on_array and layer.output not in written)
         return dict(Counter(rest))
 
-    @property
-    def equal(self) -> bool:
-        """Every output byte is right."""
-        return all(layer.mismatch is None for layer in self.layers)
-
-    @property
-    def mismatches(self) -> dict[str, Mismatch]:
-        """The first difference of each layer that has one, by name."""
-        return {run.job.program.conv.name: run.mismatch for run in self.layers if run.mismatch is not None}
-
-    def utilisation(self, multiplies: int, cycles: int) -> float:
-        """Useful multiplications per multiplier and cycle."""
-        return multiplies / (cycles * self.config.groups * self.config.lanes)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One record a layer, for tables and JSON."""
+    def table(self) -> list[Row]:
+        """The layers in order."""
         return [
-            {
-                "name": run.job.program.conv.name,
-                "op": run.job.program.conv.op,
-                "dataflow": run.job.program.mapping.dataflow,
-                "cycles": run.cycles,
-                "predicted_cycles": run.prediction.cycles,
-                "macs": run.job.program.conv.macs,
-                "multiplies": run.multiplies,
-                "utilisation": self.utilisation(run.multiplies, run.cycles),
-                "equal": run.mismatch is None,
-            }
+            Row(
+                name=run.job.program.conv.name,
+                op=run.job.program.conv.op,
+                dataflow=run.job.program.mapping.dataflow,
+                cycles=run.cycles,
+                predicted_cycles=run.prediction.cycles,
+                macs=run.job.program.conv.macs,
+                multiplies=run.multiplies,
+                mismatch=run.mismatch,
+            )
             for run in self.layers
         ]
-
-    def total(self) -> dict[str, Any]:
-        """The sums over all layers."""
-        rows = self.rows()
-        sums = {key: sum(row[key] for row in rows) for key in ("cycles", "predicted_cycles", "macs", "multiplies")}
-        return {
-            **sums,
-            "utilisation": self.utilisation(sums["multiplies"], sums["cycles"]),
-            "equal": self.equal,
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """The whole run, for machines."""
-        return {
-            "network": self.network.name,
-            "seed": self.seed,
-            "groups": self.config.groups,
-            "lanes": self.config.lanes,
-            "layers": self.rows(),
-            "total": self.total(),
-        }
 
 
 def make_jobs(network: Network, values: npt.NDArray, config: CoreConfig, *, layer: str | None = None) -> list[LayerJob]:

@@ -14,7 +14,7 @@ ARROWS = {
     "models": set(),
     "hw": set(),
     "compiler": {"models", "hw"},
-    "host": {"models", "hw", "compiler"},
+    "host": {"hw", "compiler"},
     "boards": {"models", "hw", "compiler", "host"},
     "sim": {"models", "hw", "compiler", "host", "boards"},
     "bench": {"models", "hw", "compiler", "host", "boards", "sim"},

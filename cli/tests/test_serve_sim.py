@@ -39,9 +39,9 @@ def heed_interrupts():
 def start_board(*arguments):
     """`skipstone serve-sim ARGUMENTS` as a process, and the path that it prints."""
     command = [sys.executable, "-m", "cli.main", "serve-sim", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipe = subprocess.PIPE
     # Where the tests run in the background interrupts are ignored, and a process would inherit that.
-    board = subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_interrupts, **pipes)
+    board = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts)
     watchdog = threading.Timer(START_SECONDS, board.kill)
     watchdog.start()
     assert board.stdout is not None

@@ -26,7 +26,8 @@ def steps_of(case: LayerCase, unit: tuple[int, int], base: int, sequence: int) -
             closes = tap is taps[-1]
             if tap.pixel is None:
                 if closes:
-                    steps.append({"read": 0, "keep": 1, "last": 1, "tag": tag})
+                    # It asks for a word all the same: for one that nobody writes while the unit is under way.
+                    steps.append({"read": 0, "keep": 1, "last": 1, "tag": tag, "address": case.result_address(unit)})
                 continue
             for word in range(case.mapping.input_pixel_words):
                 last = int(closes and word == case.mapping.input_pixel_words - 1)
@@ -45,10 +46,10 @@ def steps_of(case: LayerCase, unit: tuple[int, int], base: int, sequence: int) -
 
 
 def seen(beat: dict[str, Any]) -> Step:
-    """A beat as a step; without a read, addresses mean nothing."""
-    step = {"read": beat["read"], "keep": beat["keep"]}
+    """A beat as a step; without a read, the address of the weights means nothing."""
+    step = {"read": beat["read"], "keep": beat["keep"], "address": beat["address"]}
     step |= {"last": beat["meta"]["last"], "tag": beat["meta"]["tag"]}
-    return step | ({"address": beat["address"], "weights": beat["meta"]["weights"]} if beat["read"] else {})
+    return step | ({"weights": beat["meta"]["weights"]} if beat["read"] else {})
 
 
 def cycles_of(case: LayerCase, unit: tuple[int, int]) -> int:

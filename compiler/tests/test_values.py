@@ -8,8 +8,8 @@ import pytest
 from compiler.compiled import describe_program
 from compiler.host_steps import HostStep
 from compiler.network_program import compile_network
-from host.device import AcceleratorError
-from host.values import as_real, as_taken, gives_probabilities, input_form
+from compiler.values import as_real, as_taken, gives_probabilities, input_form
+from models.inputs import InputError
 from sim.accelerator_samples import SMALL, random_network
 
 PROGRAM = describe_program(compile_network(random_network(2), SMALL))
@@ -38,7 +38,7 @@ def test_a_network_that_quantises_takes_real_values(values):
 
 def test_several_inputs_are_given_by_name():
     two = replace(PROGRAM, takes=("input", "conv_2d_0_out"))
-    with pytest.raises(AcceleratorError, match="give an array for each of input, conv_2d_0_out"):
+    with pytest.raises(InputError, match="give an array for each of input, conv_2d_0_out"):
         as_taken(two, QUANTISED)
     values = {"conv_2d_0_out": np.zeros((10, 10, 8), np.int8), "input": QUANTISED}
     assert {name: array.shape for name, array in as_taken(two, values).items()} == {

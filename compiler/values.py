@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.compiled import CompiledProgram
-from host.device import AcceleratorError
 from models.golden.elementwise import dequantise, quantise_real
-from models.inputs import InputForm
+from models.inputs import InputError, InputForm
 
 SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128
 """Of the output of a softmax: the only ones that the reference kernel has."""
@@ -33,17 +32,15 @@ def as_taken(program: CompiledProgram, values: npt.NDArray | Mapping[str, npt.ND
         values: of each input quantised values (int8) or real ones, with the batch of 1 or without.
 
     Raises:
-        AcceleratorError: an input is missing, unknown, of another shape or type, or not finite.
+        InputError: an input is missing, unknown, of another shape or type, or not finite.
     """
     if not isinstance(values, Mapping):
         if len(program.takes) != 1:
             names = ", ".join(program.takes)
-            raise AcceleratorError(
-                f"{program.network} has {len(program.takes)} inputs: give an array for each of {names}"
-            )
+            raise InputError(f"{program.network} has {len(program.takes)} inputs: give an array for each of {names}")
         values = {program.takes[0]: values}
     if set(values) != set(program.takes):
-        raise AcceleratorError(
+        raise InputError(
             f"{program.network}: inputs {', '.join(values) or 'none'} were given; it takes {', '.join(program.takes)}"
         )
     return {name: _taken(input_form(program, name), name, np.asarray(values[name])) for name in program.takes}
@@ -52,14 +49,14 @@ def as_taken(program: CompiledProgram, values: npt.NDArray | Mapping[str, npt.ND
 def _taken(form: InputForm, name: str, values: npt.NDArray) -> npt.NDArray:
     where = f"{form.network}: input {name!r}"
     if values.shape not in (form.shape, form.shape[1:]):
-        raise AcceleratorError(f"{where} has the shape {list(values.shape)}, but must have {list(form.shape)}")
+        raise InputError(f"{where} has the shape {list(values.shape)}, but must have {list(form.shape)}")
     values = values.reshape(form.shape)
     if values.dtype == np.int8:
         return values if form.dtype == np.int8 else dequantise(values, form.scale, form.zero_point)
     if values.dtype.kind != "f":
-        raise AcceleratorError(f"{where} is of type {values.dtype}: give int8 (quantised values) or real numbers")
+        raise InputError(f"{where} is of type {values.dtype}: give int8 (quantised values) or real numbers")
     if not np.isfinite(values).all():
-        raise AcceleratorError(f"{where} has an element that is not a finite number")
+        raise InputError(f"{where} has an element that is not a finite number")
     real = values.astype(np.float32)
     return real if form.dtype == np.float32 else quantise_real(real, form.scale, form.zero_point)
 

@@ -11,7 +11,8 @@ from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.stream.bits import count_ones
 from hw.stream.expander import Expander
 from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
-from hw.stream.slicer import Slicer
+from hw.stream.register import path_cut
+from hw.stream.slicer import Slice, Slicer
 from hw.stream.unit_window import UnitWindow
 
 
@@ -70,19 +71,22 @@ class SparseDecoder(wiring.Component):
         m.submodules.slicer = slicer = Slicer(self.config)
         m.submodules.window = window = self._window
         m.submodules.expander = expander = self._expander
+        # The slicer runs ahead of the beats, so a register costs no time.
+        m.submodules.slices = slices = path_cut(self.config, Slice(self.config))
         connect(m, producer=flipped(self.segments), consumer=slicer.segments)
+        connect(m, producer=slicer.slices, consumer=slices.i)
         connect(m, producer=flipped(self.beats), consumer=window.beats)
         connect(m, producer=expander.words, consumer=flipped(self.words))
 
-        piece = slicer.slices.payload
+        piece = slices.o.payload
         packed = expander.slices.payload
         group_map = Signal(WORD_ELEMENTS)  # of the group under way, from its next element on
         step = Signal()
         count = count_ones(m, list(packed.nonzero))
         m.d.comb += [
-            expander.slices.valid.eq(slicer.slices.valid & window.filled),
+            expander.slices.valid.eq(slices.o.valid & window.filled),
             step.eq(expander.slices.valid & expander.slices.ready),
-            slicer.slices.ready.eq(window.filled & expander.slices.ready),
+            slices.o.ready.eq(window.filled & expander.slices.ready),
             packed.nonzero.eq((group_map | (~piece.sparse).replicate(WORD_ELEMENTS)) & piece.mask),
             packed.columns.eq(window.columns),
             packed.offset.eq(window.offset),

@@ -10,8 +10,9 @@ from hw.config import CoreConfig
 from hw.stream.compactor import Compactor
 from hw.stream.layouts import FeatureBeat, PlainWord
 from hw.stream.place_finder import PlaceFinder
+from hw.stream.register import path_cut
 from hw.stream.row_store import RowSplitter, RowStore
-from hw.stream.word_slicer import WordSlicer
+from hw.stream.word_slicer import PlainSlice, WordSlicer
 
 
 class SparseEncoder(wiring.Component):
@@ -20,6 +21,8 @@ class SparseEncoder(wiring.Component):
     ::
 
         words --> word slicer --slices--> place finder --> compactor --> row store --> beats
+
+    In a large core the words, and the slices, go through a register.
 
     Values go straight to their places in the row store. The place of a group's map is left free before them,
     and filled when the group is complete; only then do its rows leave.
@@ -34,7 +37,7 @@ class SparseEncoder(wiring.Component):
     Ports
     -----
     words : In(stream), PlainWord
-        `ready` depends on the payload in the same cycle, but not on `beats.ready`.
+        `ready` does not depend on `beats.ready` in the same cycle; in a core of one group it does on the payload.
     beats : Out(stream), FeatureBeat
 
     Attributes
@@ -47,7 +50,8 @@ class SparseEncoder(wiring.Component):
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         self._compactor = Compactor(config)
-        self.latency = 1 + self._compactor.latency + RowStore.LATENCY
+        cuts = 2 * int(config.large)
+        self.latency = 1 + cuts + self._compactor.latency + RowStore.LATENCY
         super().__init__(
             {
                 "words": In(stream.Signature(PlainWord(config))),
@@ -62,8 +66,12 @@ class SparseEncoder(wiring.Component):
         m.submodules.compactor = compactor = self._compactor
         m.submodules.store = store = RowStore(self.config)
         m.submodules.splitter = splitter = RowSplitter(self.config)
-        connect(m, producer=flipped(self.words), consumer=slicer.words)
-        connect(m, producer=slicer.slices, consumer=finder.slices)
+        m.submodules.words_cut = words_cut = path_cut(self.config, PlainWord(self.config))
+        m.submodules.slices_cut = slices_cut = path_cut(self.config, PlainSlice(self.config))
+        connect(m, producer=flipped(self.words), consumer=words_cut.i)
+        connect(m, producer=words_cut.o, consumer=slicer.words)
+        connect(m, producer=slicer.slices, consumer=slices_cut.i)
+        connect(m, producer=slices_cut.o, consumer=finder.slices)
         connect(m, producer=store.rows, consumer=splitter.rows)
         connect(m, producer=splitter.beats, consumer=flipped(self.beats))
         m.d.comb += [

@@ -11,6 +11,7 @@ from models.golden.windows import surround, windows
 from models.layers import (
     Conv2D,
     Convolution,
+    CyclicConv2D,
     DepthwiseConv2D,
     FullyConnected,
     Layer,
@@ -116,11 +117,25 @@ def _(layer: DepthwiseConv2D, non_zero: npt.NDArray[np.bool_]) -> int:
     return _window_count(layer, non_zero) * layer.depth_multiplier
 
 
+@_useful_macs.register
+def _(layer: CyclicConv2D, non_zero: npt.NDArray[np.bool_]) -> int:
+    readers = np.bincount(layer.support.sources.ravel(), minlength=layer.in_nodes)
+    return int(_channel_counts(layer, non_zero) @ readers)
+
+
 def _window_count(layer: Convolution, non_zero: npt.NDArray[np.bool_]) -> int:
     """Non-zero elements of all windows together."""
+    return int(_channel_counts(layer, non_zero).sum())
+
+
+def _channel_counts(layer: Convolution, non_zero: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Non-zero elements of all windows together, of each channel."""
     padded = surround(non_zero.view(np.int8), layer.padding, np.int8)
     patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
-    return sum(int(patches[:, :, :, row, column].sum(dtype=np.int64)) for row, column in np.ndindex(*layer.kernel))
+    counts = np.zeros(padded.shape[-1], np.int64)
+    for row, column in np.ndindex(*layer.kernel):
+        counts += patches[:, :, :, row, column].sum(axis=(0, 1, 2), dtype=np.int64)
+    return counts
 
 
 def weighted_share(pairs: Iterable[tuple[float | None, int]]) -> float | None:

@@ -1,4 +1,4 @@
-"""Convolution, depthwise convolution and fully connected layers, bit-exact with the reference int8 kernels.
+"""Convolution, depthwise and cyclic convolution and fully connected layers, bit-exact with the reference int8 kernels.
 
 Accumulators are 32 bits wide and wrap. Dense products run as floating-point matrix products, which are exact
 because every partial sum is an integer that the type can hold: the type is chosen from the layer's own
@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from models.golden.fixed_point import requantise, wrap_int32
 from models.golden.windows import blocks, surround, windows
-from models.layers import Conv2D, DepthwiseConv2D, FullyConnected
+from models.layers import Conv2D, CyclicConv2D, DepthwiseConv2D, FullyConnected
 from models.network import Shape
 
 Int8Array = npt.NDArray[np.int8]
@@ -75,6 +75,23 @@ def depthwise_conv_2d(layer: DepthwiseConv2D, x: Int8Array, output: Shape) -> In
         for row, column in np.ndindex(*layer.kernel):
             pixels = np.repeat(patches[:, :, :, row, column], layer.depth_multiplier, axis=-1)
             accumulator += pixels * layer.weights[0, row, column]
+        result[images] = requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
+    return result
+
+
+def cyclic_conv_2d(layer: CyclicConv2D, x: Int8Array, output: Shape) -> Int8Array:
+    """int8[N, H, W, in_nodes] to int8[N, H_out, W_out, out_nodes]: edge by edge, then as a convolution."""
+    _, height, width, outputs = output
+    result = np.empty((len(x), height, width, outputs), np.int8)
+    for images in blocks(len(x), height * width * outputs * np.dtype(np.int64).itemsize):
+        padded = surround(x[images], layer.padding, np.int32, offset=layer.input_zero_point)
+        patches = windows(padded, layer.kernel, layer.stride, layer.dilation)
+        accumulator = np.zeros((*patches.shape[:3], outputs), np.int32)
+        accumulator += layer.bias
+        for row, column in np.ndindex(*layer.kernel):
+            pixels = patches[:, :, :, row, column]
+            for edge in range(layer.fan_in):
+                accumulator += pixels[..., layer.support.sources[:, edge]] * layer.weights[:, edge, row, column]
         result[images] = requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
     return result
 

@@ -61,6 +61,11 @@ def _(layer: kinds.DepthwiseConv2D, inputs: list[Array], output: Shape) -> Array
 
 
 @_compute.register
+def _(layer: kinds.CyclicConv2D, inputs: list[Array], output: Shape) -> Array:
+    return convolution.cyclic_conv_2d(layer, inputs[0], output)
+
+
+@_compute.register
 def _(layer: kinds.FullyConnected, inputs: list[Array], output: Shape) -> Array:
     return convolution.fully_connected(layer, inputs[0], output)
 

@@ -10,6 +10,7 @@ from models.layers.base import (
     WindowLayer,
     window_output,
 )
+from models.layers.cyclic import CyclicConv2D
 from models.layers.elementwise import Add, Clip, Dequantize, Quantize, Relu, Relu6, Requantize, Softmax, TableSoftmax
 from models.layers.movement import Concatenation, Pad, Reshape
 from models.layers.reduction import AveragePool2D, MaxPool2D, Mean, Pool2D, RescaledAveragePool2D
@@ -22,6 +23,7 @@ __all__ = [
     "Concatenation",
     "Conv2D",
     "Convolution",
+    "CyclicConv2D",
     "DepthwiseConv2D",
     "Dequantize",
     "FullyConnected",

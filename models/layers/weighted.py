@@ -48,7 +48,7 @@ class WeightedLayer(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(WeightedLayer, WindowLayer):
-    """What the kinds of convolution share: weights with the kernel's height and width in dimensions 1 and 2.
+    """What the kinds of convolution share.
 
     Attributes:
         stride, dilation: (vertical, horizontal).
@@ -59,7 +59,7 @@ class Convolution(WeightedLayer, WindowLayer):
 
     @property
     def kernel(self) -> Pair:
-        """Height and width."""
+        """Height and width: dimensions 1 and 2 of the weights, but for packed ones."""
         return self.weights.shape[1], self.weights.shape[2]
 
     def macs(self, network: "Network") -> int:

@@ -10,7 +10,10 @@ row i, column j of the *packed* weights [N, fan]. Which pairs of ends are connec
 - C paths (CSC-II): two layers, fans F1 x F2 = C x N, dilations 1 and N / F2, which divides F1.
 
 With N_in inputs and N_out outputs N is the larger of both: inputs above N_in are zero, and the last layer computes only
-N_out rows. In a CSC convolution the nodes are channels, and the edges of one support layer are K x K kernels.
+N_out rows. For N_out > N_in it may be N_in as well: outputs from N on start over, each with weights of its own, and no
+weight is spent on an input that is zero.
+
+In a CSC convolution the nodes are channels, and the edges of one support layer are K x K kernels.
 
 Source: Hosseini et al., IEEE Transactions on VLSI Systems 2021, and Design Automation Conference 2019. Mixed fans and
 sizes that are no product of them are worked out here.
@@ -41,7 +44,7 @@ class SupportLayer:
 
     Attributes:
         nodes, fan, dilation: as above.
-        rows: outputs that are computed, the first of the nodes.
+        rows: outputs that are computed: the first of the nodes, or more than those, which start over.
         kernel: height and width of the kernel on each edge; (1, 1) in a layer without space.
 
     Raises:
@@ -55,8 +58,8 @@ class SupportLayer:
     kernel: Kernel = (1, 1)
 
     def __post_init__(self) -> None:
-        if min(self.nodes, self.fan, self.dilation, *self.kernel) < 1 or not 1 <= self.rows <= self.nodes:
-            raise CyclicError(f"{self}: sizes are at least 1, and rows at most the nodes")
+        if min(self.nodes, self.fan, self.dilation, self.rows, *self.kernel) < 1:
+            raise CyclicError(f"{self}: sizes are at least 1")
         if len(set(self.steps)) < self.fan:
             raise CyclicError(
                 f"a cyclic layer of {self.nodes} nodes has at most "
@@ -106,7 +109,7 @@ class SupportLayer:
         return dense
 
     def apply(self, packed: npt.NDArray, values: npt.NDArray) -> npt.NDArray:
-        """The layer's outputs [..., rows] for inputs [..., nodes], edge by edge, as the hardware goes: no index.
+        """The layer's outputs [..., rows] for inputs [..., nodes], edge by edge, as the hardware goes.
 
         Raises:
             CyclicError: another shape, or kernels that cover more than a point.
@@ -115,8 +118,7 @@ class SupportLayer:
         if self.kernel != (1, 1):
             raise CyclicError(f"{self}: its kernels need the positions of a feature map; expand it")
         weights = packed[:, :, 0, 0]
-        rotated = (np.roll(values, -step, axis=-1)[..., : self.rows] for step in self.steps)
-        return sum(part * weights[:, j] for j, part in enumerate(rotated))
+        return sum(values[..., self.sources[:, j]] * weights[:, j] for j in range(self.fan))
 
     def _check(self, packed: npt.NDArray) -> None:
         if packed.shape != self.shape:
@@ -136,16 +138,19 @@ class CyclicCascade:
     layers: tuple[SupportLayer, ...]
 
     def __post_init__(self) -> None:
+        nodes = {layer.nodes for layer in self.layers}
+        if len(nodes) != 1 or min(nodes) < self.inputs:
+            raise CyclicError(f"the layers of a cascade have equally many nodes, {self.inputs} or more: {self.layers}")
         rows = [*(self.nodes for _ in self.layers[1:]), self.outputs]
-        if [layer.rows for layer in self.layers] != rows or {layer.nodes for layer in self.layers} != {self.nodes}:
-            raise CyclicError(f"the layers of a cascade have {self.nodes} nodes and rows {rows}: {self.layers}")
+        if [layer.rows for layer in self.layers] != rows:
+            raise CyclicError(f"the layers of a cascade have rows {rows}: {self.layers}")
         if sum(layer.kernel != (1, 1) for layer in self.layers) > 1:
             raise CyclicError("at most one layer of a cascade has kernels of more than a point")
 
     @property
     def nodes(self) -> int:
         """Of each layer."""
-        return max(self.inputs, self.outputs)
+        return self.layers[0].nodes
 
     @property
     def fans(self) -> tuple[int, ...]:
@@ -219,21 +224,28 @@ def _after(first: npt.NDArray, second: npt.NDArray) -> npt.NDArray:
 
 
 def one_path(
-    inputs: int, outputs: int, fans: Sequence[int], *, kernel: Kernel = (1, 1), spatial: int = 0
+    inputs: int,
+    outputs: int,
+    fans: Sequence[int],
+    *,
+    kernel: Kernel = (1, 1),
+    spatial: int = 0,
+    nodes: int | None = None,
 ) -> CyclicCascade:
     """CSC-I: each pair of ends has one path, or floor or ceil(product of the fans / nodes) paths.
 
     Args:
         fans: of the support layers, first one first; their product is at least the nodes.
         kernel: of the edges of support layer `spatial`.
+        nodes: of each layer, at least the inputs; by default the larger of inputs and outputs.
 
     Raises:
-        CyclicError: fans that leave some pair unconnected, or make an edge twice.
+        CyclicError: fans that leave some pair unconnected, or make an edge twice; fewer nodes than inputs.
     """
-    nodes = max(inputs, outputs)
+    nodes = nodes or max(inputs, outputs)
     if prod(fans) < nodes:
         raise CyclicError(f"fans of {list(fans)} reach {prod(fans)} of {nodes} nodes: give a larger product")
-    return _cascade(inputs, outputs, fans, [prod(fans[:i]) for i in range(len(fans))], kernel, spatial)
+    return _cascade(inputs, outputs, nodes, fans, [prod(fans[:i]) for i in range(len(fans))], kernel, spatial)
 
 
 def uniform_fans(nodes: int, fan: int) -> tuple[int, ...]:
@@ -275,13 +287,18 @@ def several_paths(
             f"fans of {list(fans)} do not give {nodes} nodes a whole number of paths: the second must divide the "
             "nodes, and nodes / second the first"
         )
-    return _cascade(inputs, outputs, fans, [1, nodes // second], kernel, spatial)
+    return _cascade(inputs, outputs, nodes, fans, [1, nodes // second], kernel, spatial)
 
 
 def _cascade(
-    inputs: int, outputs: int, fans: Sequence[int], dilations: Sequence[int], kernel: Kernel, spatial: int
+    inputs: int,
+    outputs: int,
+    nodes: int,
+    fans: Sequence[int],
+    dilations: Sequence[int],
+    kernel: Kernel,
+    spatial: int,
 ) -> CyclicCascade:
-    nodes = max(inputs, outputs)
     layers = tuple(
         SupportLayer(
             nodes,

@@ -91,6 +91,21 @@ def test_more_inputs_than_outputs_or_fewer(inputs, outputs):
     assert cascade.macs() == cascade.parameters and cascade.dense_parameters == inputs * outputs
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(12, 30), (16, 32), (9, 10), (1, 9)])
+def test_more_outputs_than_nodes_start_over(inputs, outputs):
+    """On as many nodes as inputs: exactly one path still, and fewer weights than on as many nodes as outputs."""
+    cascade = one_path(inputs, outputs, exact_fans(inputs), nodes=inputs)
+    reached = counted(cascade)
+    assert (reached == 1).all() and reached.shape == (outputs, inputs)
+    ends = np.arange(inputs) - np.arange(outputs)[:, np.newaxis]
+    np.testing.assert_array_equal(reached, cascade.paths[ends % cascade.nodes])
+    packed = weights(cascade, outputs)
+    values = np.random.default_rng(2).integers(-9, 10, (3, inputs))
+    np.testing.assert_array_equal(cascade.apply(packed, values), values @ cascade.compose(packed)[:, :, 0, 0].T)
+    assert cascade.parameters == inputs * sum(cascade.fans[:-1]) + outputs * cascade.fans[-1]
+    assert cascade.parameters < one_path(inputs, outputs, exact_fans(outputs)).parameters
+
+
 def test_a_dense_layer_is_one_layer_of_all_edges():
     cascade = one_path(8, 8, (8,))
     packed = weights(cascade, 1)
@@ -100,7 +115,13 @@ def test_a_dense_layer_is_one_layer_of_all_edges():
 
 
 @pytest.mark.parametrize(
-    "layer", [SupportLayer(12, 3, 4, 12), SupportLayer(10, 5, 3, 7, (3, 2)), SupportLayer(1, 1, 1, 1)]
+    "layer",
+    [
+        SupportLayer(12, 3, 4, 12),
+        SupportLayer(10, 5, 3, 7, (3, 2)),
+        SupportLayer(5, 3, 2, 12),
+        SupportLayer(1, 1, 1, 1),
+    ],
 )
 def test_packed_and_dense_are_the_same_weights(layer):
     packed = np.random.default_rng(2).integers(-9, 10, layer.shape)
@@ -157,13 +178,15 @@ def test_lenet_300_100_shrinks_as_published():
         (lambda: one_path(6, 6, (2, 6)), "at most 3 edges an output with a dilation of 2, not 6"),
         (lambda: uniform_fans(10, 1), "a fan of 1 reaches no other node"),
         (lambda: several_paths(12, 12, (4, 5)), "do not give 12 nodes a whole number of paths"),
-        (lambda: SupportLayer(4, 2, 1, 5), "rows at most the nodes"),
+        (lambda: SupportLayer(4, 2, 1, 0), "sizes are at least 1"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4, 1, 1))), "values outside the 2 edges"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4))), r"of shape \[4, 4\], not \[4, 4, 1, 1\]"),
         (lambda: SupportLayer(4, 2, 1, 4).expand(np.ones((4, 3, 1, 1))), r"of shape \[4, 3, 1, 1\], not"),
         (lambda: one_path(4, 4, (2, 2)).compose([np.ones((4, 2, 1, 1))]), "2 layers was given weights for 1"),
         (lambda: one_path(4, 4, (4,)).apply([np.ones((4, 4, 1, 1))], np.ones(5)), "4 inputs was given 5"),
-        (lambda: CyclicCascade(4, 4, (SupportLayer(5, 2, 1, 4),)), "have 4 nodes"),
+        (lambda: CyclicCascade(4, 4, (SupportLayer(5, 2, 1, 5),)), r"have rows \[4\]"),
+        (lambda: one_path(5, 4, (2, 2), nodes=4), "equally many nodes, 5 or more"),
+        (lambda: CyclicCascade(4, 4, ()), "equally many nodes, 4 or more"),
     ],
 )
 def test_what_cannot_be_is_one_line(make, message):

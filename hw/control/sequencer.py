@@ -88,7 +88,7 @@ class Sequencer(wiring.Component):
             self.final.eq(pass_index == layer.passes_last),
             self.blocks_last.eq(Mux(self.final, layer.weights.final_blocks_last, layer.weights.blocks_last)),
             self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
-            self.released_words.eq(layer.weights.words),
+            self.released_words.eq(layer.weights.pass_words),
         ]
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)
         with m.FSM() as states:
@@ -116,7 +116,7 @@ class Sequencer(wiring.Component):
                     with m.If(~moves_only(layer.operation)):
                         m.d.comb += self.release.eq(1)
                         m.d.sync += [
-                            self.weights_base.eq(self.weights_base + layer.weights.words),
+                            self.weights_base.eq(self.weights_base + layer.weights.pass_words),
                             self.parity.eq(~self.parity),
                         ]
                     m.d.sync += [

@@ -20,7 +20,8 @@ class UnitTag(data.StructLayout):
     """Names one output pixel under way.
 
     `sequence`: its number, modulo `unit_window`; `address`: the activation word where its channel 0 belongs;
-    `pool_first`, `pool_last`: this result opens and closes the pooling window (both set without pooling).
+    `pool_first`, `pool_last`: this result opens and closes the pooling window (both set without pooling); `block`: of
+    maps, that the first group of a set has the result of.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -30,5 +31,6 @@ class UnitTag(data.StructLayout):
                 "address": config.activation_address_bits,
                 "pool_first": 1,
                 "pool_last": 1,
+                "block": range(config.max_rounds),
             }
         )

@@ -18,9 +18,10 @@ class WeightLoader(wiring.Component):
 
     A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream
     beats, of which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write
-    pointer on in all groups that hold this block (those with group mod channel_groups = block); on the vector unit
-    `words` is 0, and a block is its parameters. All blocks of a pass start at the same address. At most two passes are
-    held: the one that computes and the next; a word is written once its place in the ring is free. One beat a cycle.
+    pointer on in all groups that hold this block (those with group = block, modulo channel_groups); on the vector unit
+    `words` is 0, and a block is its parameters. The first channel_groups blocks of a pass start at the same address,
+    the next ones behind them, and so on. At most two passes are held: the one that computes and the next; a word is
+    written once its place in the ring is free. One beat a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
     weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
@@ -56,23 +57,25 @@ class WeightLoader(wiring.Component):
         # Words from `start` on that no pass under way holds.
         room = Signal(range(config.weight_depth + 1), init=config.weight_depth)
         taken, given_back = Signal.like(room), Signal.like(room)
-        block = Signal(range(config.groups))
+        # Of the pass; of the set of groups; and the words of the blocks that these groups hold already.
+        block, position = Signal(range(config.groups)), Signal(range(config.groups))
+        before = Signal.like(layer.weights.pass_words)
         word = Signal.like(layer.weights.words)
         plane, beat = Signal(range(PARAMETER_PLANES)), Signal(range(config.post_beats))
 
         last_pass = passes == layer.passes_last
         blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
-        fits = word < room
+        fits = before + word < room
         parameter = self.parameters.payload
         m.d.comb += [
-            self.weight_address.eq(start + word),
+            self.weight_address.eq(start + before + word),
             self.weight_data.eq(self.beats.payload),
             parameter.address.eq((parity * config.groups + block) * config.post_beats + beat),
             parameter.plane.eq(plane),
             parameter.data.eq(Value.cast(self.beats.payload)),
         ]
         block_done, pass_done = Signal(), Signal()
-        holders = self._holders(m, layer.split, block)
+        holders, last_position = self._holders(m, layer.split, position)
 
         def finish_block() -> None:
             m.d.comb += block_done.eq(1)
@@ -108,30 +111,35 @@ class WeightLoader(wiring.Component):
                         finish_block()
         m.d.comb += [pass_done.eq(block_done & (block == blocks_last)), self.loaded.eq(pass_done)]
         with m.If(block_done):
-            m.d.sync += block.eq(block + 1)
+            m.d.sync += [block.eq(block + 1), position.eq(position + 1)]
+            with m.If(last_position):
+                m.d.sync += [position.eq(0), before.eq(before + layer.weights.words)]
         with m.If(pass_done):
             m.d.sync += [
                 block.eq(0),
+                position.eq(0),
+                before.eq(0),
                 parity.eq(~parity),
-                start.eq(start + layer.weights.words),
+                start.eq(start + layer.weights.pass_words),
                 passes.eq(passes + 1),
             ]
         # A cycle later than it happens, which is safe: the words of the next pass come behind its parameters.
         m.d.sync += [
             held.eq(held + pass_done - self.release),
-            taken.eq(Mux(pass_done, layer.weights.words, 0)),
+            taken.eq(Mux(pass_done, layer.weights.pass_words, 0)),
             given_back.eq(Mux(self.release, self.released_words, 0)),
             room.eq(room - taken + given_back),
         ]
         return m
 
-    def _holders(self, m: Module, split: Value, block: Value) -> Value:
-        """One bit for each group that holds the block."""
-        holders = Signal(self.config.groups)
+    def _holders(self, m: Module, split: Value, position: Value) -> tuple[Value, Value]:
+        """One bit for each group that holds the block at a position of a set, and whether that is the last one."""
+        holders, last = Signal(self.config.groups), Signal()
         with m.Switch(split):
             for index, (channel_groups, _) in enumerate(self.config.splits):
                 with m.Case(index):
+                    m.d.comb += last.eq(position == channel_groups - 1)
                     m.d.comb += [
-                        holders[group].eq(block == group % channel_groups) for group in range(self.config.groups)
+                        holders[group].eq(position == group % channel_groups) for group in range(self.config.groups)
                     ]
-        return holders
+        return holders, last

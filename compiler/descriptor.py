@@ -11,6 +11,7 @@ from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
+from compiler.csc_walk import EdgeWalk, edge_walk
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -70,6 +71,11 @@ def threshold(zero_point: int, config: CoreConfig) -> int:
     return (1 << (config.activation_bits - 1)) - 1 - zero_point
 
 
+def _walk(conv: Convolution, mapping: Mapping, config: CoreConfig) -> EdgeWalk:
+    """How csc walks the channels."""
+    return edge_walk(conv, config, mapping.channel_groups, mapping.rounds, packed=mapping.packed)
+
+
 def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
@@ -120,6 +126,16 @@ def _columns_axis(conv: Convolution, geometry: Geometry, place: Place, config: C
     }
 
 
+def _packed_columns(conv: Convolution, geometry: Geometry, place: Place) -> Fields:
+    """Columns that lie in the channels of a single pixel: coordinates are channels, and no step leaves the pixel."""
+    return {
+        "start": -conv.padding[1][0] * conv.channels,
+        "start_words": place.first_word,
+        "unit_step": geometry.unit_columns * conv.channels,
+        "tap_step": 1,
+    }
+
+
 def _modulus(config: CoreConfig) -> int:
     """Of word offsets."""
     return 1 << Shape.cast(axis_words(config)).width
@@ -135,11 +151,38 @@ def _run(conv: Convolution, mapping: Mapping, places: Places, config: CoreConfig
         "dataflow": int(Dataflow.CSC),
         "run": {
             "outputs_last": mapping.run - 1,
-            "columns": columns,
-            "words": columns * places.input.pixel_words % _modulus(config),
+            "columns": columns * (conv.channels if mapping.packed else 1),
+            "words": 0 if mapping.packed else columns * places.input.pixel_words % _modulus(config),
             "result_words": mapping.run * places.output.pixel_words * more,
         },
+        "edges": _edges(_walk(conv, mapping, config), config),
     }
+
+
+def _edges(walk: EdgeWalk, config: CoreConfig) -> Fields:
+    return {
+        "broadcast": walk.broadcast,
+        "whole": walk.whole,
+        "crosses": walk.crosses,
+        "packed": walk.packed,
+        "last": walk.fan - 1,
+        "dilation": walk.dilation,
+        "nodes": walk.nodes,
+        "starts": [walk.starts[group % len(walk.starts)] for group in range(config.groups)],
+        "round_step": walk.round_step,
+        "pass_step": walk.pass_step,
+        "phases_last": walk.phases - 1,
+        "vectors_last": walk.vectors - 1,
+        "vector_wrap": walk.last_vector,
+    }
+
+
+def _weight_strides(conv: Convolution, mapping: Mapping, config: CoreConfig) -> tuple[int, int, int]:
+    """Weight words of a tap, of a row of taps - for csc, which goes column by column, of a column - and of a block."""
+    if not mapping.run:
+        return conv.channels, conv.kernel[1] * conv.channels % config.weight_depth, conv.map_weights
+    fan, (height, width) = _walk(conv, mapping, config).fan, conv.kernel
+    return fan, height * fan % config.weight_depth, height * fan * (1 if mapping.packed else width)
 
 
 def _packet(channels: int) -> tuple[int, int]:
@@ -164,18 +207,25 @@ def describe(
     final_maps = mapping.maps_of_pass(last_pass, conv.maps)
     final_blocks = mapping.blocks_of_pass(last_pass, conv.maps, config.lanes)
     zero = conv.output_zero_point
+    tap_weights, row_weights, block_weights = _weight_strides(conv, mapping, config)
+    columns = (
+        _packed_columns(conv, geometry, places.input)
+        if mapping.packed
+        else _columns_axis(conv, geometry, places.input, config)
+    )
     return {
         "operation": int(Operation.CONVOLVE),
         **_run(conv, mapping, places, config),
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
-            "words": conv.map_weights,
+            "words": block_weights,
+            "pass_words": mapping.rounds * block_weights,
             "blocks_last": mapping.blocks_of_pass(0, conv.maps, config.lanes) - 1,
             "final_blocks_last": final_blocks - 1,
         },
         "input": {
-            **input_fields(places.input, len(geometry.rows), conv.size[1], conv.channels),
+            **input_fields(places.input, len(geometry.rows), *_pixels(conv, mapping)),
             "ring_rows_last": mapping.input_ring - 1,
             "ring_words": mapping.input_ring * places.input.row_words,
             "streamed": places.streamed,
@@ -185,11 +235,10 @@ def describe(
         },
         "window": {
             "rows": _rows_axis(conv, geometry, mapping, places.input.row_words, config),
-            "columns": _columns_axis(conv, geometry, places.input, config),
+            "columns": columns,
             "reach": geometry.reach,
-            "channels": 1 if conv.depthwise else conv.channels,
-            # Of csc a column of taps, since it goes through a window column by column.
-            "row_weights": conv.kernel[0] if conv.depthwise else conv.kernel[1] * conv.channels % config.weight_depth,
+            "channels": tap_weights,
+            "row_weights": row_weights,
         },
         "output": _convolved(conv, mapping, places, sparse_output),
         "post": {
@@ -199,6 +248,11 @@ def describe(
             "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes) - 1,
         },
     }
+
+
+def _pixels(conv: Convolution, mapping: Mapping) -> tuple[int, int]:
+    """Pixels of a row of the input, and channels of a pixel, as they lie in memory."""
+    return (1, conv.size[1] * conv.channels) if mapping.packed else (conv.size[1], conv.channels)
 
 
 def _convolved(conv: Convolution, mapping: Mapping, places: Places, sparse: bool) -> Fields:

@@ -76,6 +76,8 @@ class Mapping:
         resident: the whole input is held, and loaded once.
         merged: the whole output with all its channels is held, and leaves after the last pass.
         run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for nullhop.
+        rounds: blocks of maps that a group works on in a pass, for the csc dataflow; packed: a row of the input lies as
+            one pixel.
     """
 
     geometry: Geometry
@@ -90,6 +92,8 @@ class Mapping:
     input_pixel_words: int
     output_pixel_words: int
     run: int = 0
+    rounds: int = 1
+    packed: bool = False
 
     def maps_of_pass(self, index: int, maps: int) -> int:
         """Maps that pass `index` computes, of `maps`."""
@@ -114,7 +118,7 @@ class Mapping:
     @property
     def lanes(self) -> int:
         """Of a group."""
-        return self.pass_maps // self.channel_groups
+        return self.pass_maps // (self.channel_groups * self.rounds)
 
     @property
     def loads(self) -> int:
@@ -237,42 +241,13 @@ def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
     ]
 
 
-def run_lengths(conv: Convolution, config: CoreConfig) -> list[int]:
-    """The runs that a depthwise convolution may have.
-
-    Of several outputs, if their windows share columns that lie side by side, and a whole window fits a controller; and
-    of as many as divide a row into runs of about one length.
-    """
-    columns = conv.output_size[1]
-    shares = conv.stride[1] <= conv.kernel[1] and conv.dilation[1] == 1
-    if not shares or conv.map_weights > config.window_depth:
-        return [1]
-    return sorted({ceil_div(columns, parts) for parts in range(1, columns + 1)} & set(range(1, config.longest_run + 1)))
-
-
-def check_windows(conv: Convolution) -> None:
-    """Refuse a depthwise convolution with a window that lies in the padding; raises CompilerError."""
-    for axis, what in enumerate(("rows", "columns")):
-        first = np.arange(conv.output_size[axis]) * conv.stride[axis] - conv.padding[axis][0]
-        at = first[:, np.newaxis] + np.arange(conv.kernel[axis]) * conv.dilation[axis]
-        if not ((at >= 0) & (at < conv.size[axis])).any(axis=1).all():
-            raise CompilerError(
-                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does "
-                "not run: reduce the padding"
-            )
-
-
 def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
-    """Every mapping of a convolution whose input and output lie whole in memory: one a split, and for csc one a run.
+    """Every nullhop mapping of a dense convolution whose input and output lie whole in memory, one a split.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
     check_limits(conv, config, whole=True)
-    runs = [0]
-    if conv.depthwise:
-        check_windows(conv)
-        runs = run_lengths(conv, config)
     return [
         Mapping(
             geometry=Geometry.of(conv, whole=True),
@@ -286,8 +261,6 @@ def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words
             merged=True,
             input_pixel_words=ceil_div(conv.channels, WORD_ELEMENTS),
             output_pixel_words=output_pixel_words,
-            run=run,
         )
         for channel_groups, space_groups in config.splits
-        for run in runs
     ]

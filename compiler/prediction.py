@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from compiler.csc_cycles import CscPass, tap_count
+from compiler.csc_cycles import pass_cycles
+from compiler.csc_shape import pass_shape
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import ceil_div
 from compiler.program import LayerProgram
@@ -39,8 +40,13 @@ class WeightStream:
     words: list[int] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
 
-    def load(self, earliest: int, words: int, blocks: int) -> int:
-        """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading."""
+    def load(self, earliest: int, words: int, blocks: int, channel_groups: int = 0, rounds: int = 1) -> int:
+        """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading.
+
+        Args:
+            words: of a block; blocks: of maps; channel_groups: that hold one block each, before any holds another
+                (0: all are held side by side); rounds: that a pass has room for.
+        """
         planes = PARAMETER_PLANES * self.config.post_beats
         beats = blocks * (planes + words)
         begin = max(self.end, earliest)
@@ -49,12 +55,14 @@ class WeightStream:
         self.end = begin + beats
         if self.words:
             room = self.config.weight_depth - self.words[-1]
-            if words > room:
-                self.end = max(self.end, self.released[-1] + beats - planes - room)
+            if words * rounds > room:
+                held = room // words * channel_groups
+                before = min(held, blocks - 1) * (planes + words) + planes + room % words
+                self.end = max(self.end, self.released[-1] + beats - before)
         first, last = self.interrupted
         if begin < last and self.end > first:
             self.end += last - max(begin, first)
-        self.words.append(words)
+        self.words.append(words * rounds)
         return self.end
 
 
@@ -136,14 +144,13 @@ def run_passes(
 
 
 def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightStream) -> tuple[int, int]:
-    """The same of a depthwise convolution."""
-    conv, mapping, config = program.conv, program.mapping, program.config
-    now, operations, taps = start, 0, tap_count(conv, mapping)
+    """The same on the csc dataflow, where nothing depends on the input."""
+    mapping, config = program.mapping, program.config
+    now, operations = start, 0
     for index in range(mapping.passes):
-        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        now = max(now, weights.load(accepted, conv.map_weights, blocks))
-        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
-        now = CscPass(conv, mapping, config, blocks, beats).run(now) + DONE_LATENCY
+        shape = pass_shape(program.conv, mapping, config, index)
+        now = max(now, weights.load(accepted, shape.block_words, shape.blocks, mapping.channel_groups, mapping.rounds))
+        now += pass_cycles(shape, config) + DONE_LATENCY
         weights.released.append(now)
-        operations += taps * blocks
+        operations += shape.operations(config)
     return now, operations

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from compiler.candidates import Candidate
 from compiler.convolution import Convolution
-from compiler.csc_cycles import CscPass
+from compiler.csc_cycles import csc_estimate, simulated_cycles
 from compiler.descriptor import Places, describe, pack
 from compiler.errors import CompilerError
 from compiler.mapping import Mapping, ceil_div, mappings
@@ -19,6 +20,9 @@ from hw.config import PARAMETER_PLANES, CoreConfig
 
 TYPICAL_DENSITY = 0.5
 """Share of non-zero activations that a mapping is chosen for; no input is known then."""
+
+SIMULATED = 4
+"""Mappings of csc that are simulated to find the fastest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +96,11 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
 
 def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
-    if mapping.run:
-        return _estimate_csc(conv, mapping, config)
     rows, columns = conv.output_size
     units = rows * columns
-    unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
+    taps = conv.kernel[0] * conv.kernel[1] * conv.pool[0] * conv.pool[1]
+    # A controller takes a step for each tap and for each of its words, whatever is in them.
+    unit = taps * max(conv.fan * TYPICAL_DENSITY, 1 + mapping.input_pixel_words)
     computing = mapping.passes * unit * ceil_div(units, mapping.space_groups)
     loading = loads * mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
@@ -107,20 +111,24 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bo
     return max(computing, loading, collecting, weights) + mapping.passes * ends
 
 
-def _estimate_csc(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
-    """The same for csc, which depends on no input: each pass as modelled, and the first one's weights."""
-    cycles = 0.0
-    for index in range(mapping.passes):
-        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
-        weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
-        cycles += max(CscPass(conv, mapping, config, blocks, beats).run(0), weights)
-    return cycles
+def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False) -> Candidate:
+    """The candidate with the fewest estimated cycles; with `loads`, of an input that arrives meanwhile.
 
-
-def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:
-    """The mapping with the fewest estimated cycles; without `loads`, of an input that is in memory already."""
-    return min(candidates, key=lambda candidate: _estimate(conv, candidate, config, loads))
+    What csc takes depends on no input: the best of it by a formula are simulated.
+    """
+    estimates = {
+        one: csc_estimate(one.conv, one.mapping, config)
+        if one.mapping.run
+        else _estimate(one.conv, one.mapping, config, loads)
+        for one in found
+    }
+    likely = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)[:SIMULATED]
+    others = [one for one in found if not one.mapping.run]
+    if others and likely and min(estimates[one] for one in others) <= estimates[likely[0]]:
+        return min(others, key=estimates.__getitem__)
+    for one in likely if len(likely) > 1 else ():
+        estimates[one] = simulated_cycles(one.conv, one.mapping, config)
+    return min([*likely, *others], key=estimates.__getitem__)
 
 
 def compile_layer(
@@ -147,8 +155,8 @@ def compile_layer(
             f"layer {conv.name}: {channel_groups} channel groups do not divide the {config.groups} groups, or its "
             f"rows do not fit then: give one of {', '.join(map(str, found))}"
         )
-    candidates = found.values() if channel_groups is None else [found[channel_groups]]
-    mapping = fastest(conv, candidates, config)
+    chosen = found.values() if channel_groups is None else [found[channel_groups]]
+    mapping = fastest([Candidate(conv, mapping) for mapping in chosen], config, loads=True).mapping
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
     program = LayerProgram(conv, mapping, config, sparse_input, sparse_output)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
+from compiler.csc_walk import edge_walk, lane_weights
 from compiler.mapping import Mapping, ceil_div
 from compiler.operations import Scaling
 from hw.config import PARAMETER_PLANES, CoreConfig
@@ -45,23 +46,29 @@ def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
     return packed
 
 
-def _block(conv: Convolution, config: CoreConfig, first: int, last: int) -> Beats:
-    """The beats of one block, maps `first` to `last` - 1.
+def _ordered(conv: Convolution, mapping: Mapping, config: CoreConfig) -> npt.NDArray[np.uint8]:
+    """The weights of each map in the order in which they are read: uint8[maps, weights of a block].
 
-    Parameters as byte planes, then a weight word for each tap and channel; of a depthwise convolution the taps of a
-    column follow each other.
+    Of csc column of taps by column, unless a row of the input is one pixel.
     """
+    weights = conv.weights
+    if mapping.run:
+        walk = edge_walk(conv, config, mapping.channel_groups, mapping.rounds, packed=mapping.packed)
+        if not mapping.packed:
+            weights = lane_weights(conv, walk, config.lanes).swapaxes(1, 2)
+    return np.ascontiguousarray(weights).view(np.uint8).reshape(conv.maps, -1)
+
+
+def _block(conv: Convolution, ordered: npt.NDArray[np.uint8], config: CoreConfig, first: int, last: int) -> Beats:
+    """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then the weight words."""
     lanes, post_lanes = config.lanes, config.post_lanes
     maps = np.full(lanes, -1)
     maps[: last - first] = np.arange(first, last)
     parameters = _parameters(conv, maps).reshape(config.post_beats, post_lanes, PARAMETER_PLANES)
     planes = np.zeros((config.post_beats * PARAMETER_PLANES, lanes), np.uint8)
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
-    weights = np.zeros((conv.map_weights, lanes), np.uint8)
-    of_maps = conv.weights[first:last].view(np.uint8)
-    if conv.depthwise:
-        of_maps = of_maps.swapaxes(1, 2)
-    weights[:, : last - first] = of_maps.reshape(last - first, -1).T
+    weights = np.zeros((ordered.shape[1], lanes), np.uint8)
+    weights[:, : last - first] = ordered[first:last].T
     return np.concatenate([planes, weights])
 
 
@@ -70,12 +77,13 @@ def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Bea
 
     Order: pass, block; see `hw.control.weight_loader`.
     """
-    blocks = []
+    blocks, ordered = [], _ordered(conv, mapping, config)
     for index in range(mapping.passes):
         start = index * mapping.pass_maps
         end = start + mapping.maps_of_pass(index, conv.maps)
         blocks += [
-            _block(conv, config, first, min(first + config.lanes, end)) for first in range(start, end, config.lanes)
+            _block(conv, ordered, config, first, min(first + config.lanes, end))
+            for first in range(start, end, config.lanes)
         ]
     return np.concatenate(blocks)
 

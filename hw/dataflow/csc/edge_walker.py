@@ -70,7 +70,7 @@ class EdgeWalker(wiring.Component):
         channel = self._walk_channels(m, taken, edge_done, block_done, tap_done)
         row_vectors = Signal.like(column.vector)
         self._read(m, channel, beyond, edge_done, column.vector + row_vectors)
-        self._release(m, channel, tap_done)
+        self._release(m, channel, taken, tap_done)
         self._weigh(m, taken & edge_done, block_done, tap_done)
         with m.If(taken):
             m.d.sync += beyond.eq(~edge_done)
@@ -123,12 +123,19 @@ class EdgeWalker(wiring.Component):
             step.pair.eq(~edges.broadcast & (shift != 0)),
         ]
 
-    def _release(self, m: Module, channel: Value, tap_done: Value) -> None:
-        """A broadcast vector is done with its last channel; rotated ones, maybe used again, with their tap."""
-        edges, step, lanes = self.edges, self.steps.payload, self.config.lanes
-        used_up = tap_done | (channel % lanes == lanes - 1)
+    def _release(self, m: Module, channel: Value, taken: Value, tap_done: Value) -> None:
+        """A broadcast vector is done with its last channel; rotated ones, maybe used again, with their tap.
+
+        So are those of a tap that none of its edges needed.
+        """
+        edges, released, lanes = self.edges, self.steps.payload.released, self.config.lanes
+        gone = Signal.like(edges.vectors_last)
         with m.If(self.columns.payload.release):
-            m.d.comb += step.released.eq(Mux(edges.broadcast, used_up, Mux(tap_done, edges.vectors_last + 1, 0)))
+            m.d.comb += released.eq(edges.broadcast & (channel % lanes == lanes - 1))
+            with m.If(tap_done):
+                m.d.comb += released.eq(edges.vectors_last + 1 - gone)
+        with m.If(taken):
+            m.d.sync += gone.eq(Mux(tap_done, 0, gone + released))
 
     def _weigh(self, m: Module, advance: Value, block_done: Value, tap_done: Value) -> None:
         """The address of the weights, which goes on edge by edge, and from tap to tap by all of a tap's weights."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from compiler.convolution import Convolution
 from compiler.csc_shape import PassShape, pass_shape
+from compiler.csc_simulation import CscSimulation
 from compiler.mapping import Mapping, ceil_div
 from hw.config import PARAMETER_PLANES, CoreConfig
 
@@ -37,8 +40,15 @@ def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, inde
 
 
 def simulated_cycles(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
-    return csc_estimate(conv, mapping, config)
+    """Cycles of a mapping as simulated, and the weights of each pass where they take longer."""
+    cycles = 0
+    for index in range(mapping.passes):
+        shape = pass_shape(conv, mapping, config, index)
+        cycles += max(pass_cycles(shape, config), shape.blocks * (shape.block_words + PARAMETER_PLANES * config.post_beats))
+    return cycles
 
 
+@lru_cache(maxsize=1024)
 def pass_cycles(shape: PassShape, config: CoreConfig) -> int:
-    return 1
+    """Cycles of a pass; of a long one, whose rows repeat themselves, those in the middle are not followed."""
+    return CscSimulation(shape, config, shape.rows.outputs).run()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
 from compiler.convolution import Convolution
 from compiler.csc_walk import EdgeWalk, edge_walk
 from compiler.mapping import Mapping, ceil_div
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,57 @@ class RunColumns:
 
 @dataclass(frozen=True)
 class PassShape:
-    """What decides the cycles of a pass; `blocks` of maps in this pass, `final_beats` of the results of the last."""
+    """What decides the cycles of a pass.
+
+    `starts`: channel of edge 0 of the first block of each group of a set; `blocks` of maps in this pass, `final_beats`
+    of the results of the last; `pixel_words`, `row_words`: from a pixel and from a row of the input to the next.
+    """
 
     rows: Axis
     columns: Axis
     walk: EdgeWalk
     mapping: Mapping
+    starts: tuple[int, ...]
     blocks: int
     final_beats: int
+    pixel_words: int
+    row_words: int
+
+    @property
+    def groups_used(self) -> int:
+        """Groups of a set that have a block."""
+        return min(self.blocks, self.mapping.channel_groups)
+
+    def rounds(self, position: int) -> int:
+        """Blocks of the group at that position of a set."""
+        return ceil_div(self.blocks - position, self.mapping.channel_groups)
+
+    def tap_steps(self, position: int, lanes: int, output: int = 0) -> list[tuple[int, bool]]:
+        """The operations of a tap, for the group at that position of a set.
+
+        Of each the vectors of the pixel that must be there, and whether it ends a block. With packed rows they differ
+        from `output` to output.
+        """
+        walk, found = self.walk, []
+        start, fan = self.starts[position], walk.fan
+        if walk.packed:
+            channels = fan // self.columns.kernel
+            start = (output * self.columns.stride - self.columns.before) * channels
+            fan, start = self.edges_inside[output], max(start, 0)
+        elif not walk.whole:
+            start %= lanes
+        for _ in range(self.rounds(position)):
+            channel = start
+            for edge in range(fan):
+                shift = channel % lanes
+                if walk.crosses and channel + lanes > walk.nodes:
+                    found.append((channel // lanes + (shift != 0) + 1, False))
+                    found.append((1, edge == fan - 1))
+                else:
+                    found.append((channel // lanes + (shift != 0 and not walk.broadcast) + 1, edge == fan - 1))
+                channel = (channel + walk.dilation) % walk.nodes
+            start = (start + walk.round_step) % walk.nodes
+        return found
 
     @property
     def block_words(self) -> int:
@@ -126,4 +169,17 @@ def pass_shape(conv: Convolution, mapping: Mapping, config: CoreConfig, index: i
     walk = edge_walk(conv, config, mapping.channel_groups, mapping.rounds, packed=mapping.packed)
     blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
     left = mapping.maps_of_pass(index, conv.maps) - (blocks - 1) * config.lanes
-    return PassShape(rows, columns, walk, mapping, blocks, ceil_div(left, config.post_lanes))
+    starts = walk.starts
+    if walk.crosses:
+        starts = tuple((start + index * walk.pass_step) % walk.nodes for start in starts)
+    return PassShape(
+        rows,
+        columns,
+        walk,
+        mapping,
+        starts,
+        blocks,
+        ceil_div(left, config.post_lanes),
+        mapping.input_pixel_words,
+        mapping.input_pixel_words * (1 if mapping.packed else conv.size[1]),
+    )

@@ -36,7 +36,9 @@ def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, inde
     fetching = max(words * groups / config.activation_banks, words / sets)
     collecting = units * ((shape.blocks - 1) * config.post_beats + shape.final_beats)
     weights = shape.blocks * (shape.block_words + PARAMETER_PLANES * config.post_beats)
-    return max(computing, fetching, collecting, weights) + PASS_LATENCY
+    # What waits for the others at the end: an output.
+    end = taps / units * ceil_div(shape.blocks, mapping.channel_groups)
+    return max(computing, fetching, collecting, weights) + end + PASS_LATENCY
 
 
 def simulated_cycles(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:

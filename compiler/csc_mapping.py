@@ -68,6 +68,16 @@ def packs(conv: Convolution, config: CoreConfig) -> bool:
     return config.csc and dense and fits
 
 
+def prefers_packed(conv: Convolution, config: CoreConfig) -> bool:
+    """Whether a convolution is faster so: it has one input channel, and the banks can give each tap's row.
+
+    With a word for each pixel it would take one word, and `nullhop` two cycles, for a single multiplication.
+    """
+    vectors = ceil_div(conv.size[1] * conv.channels, config.lanes)
+    asked = config.groups * vectors / (conv.kernel[1] * conv.channels)
+    return conv.channels == 1 < conv.size[1] and packs(conv, config) and asked <= config.activation_banks
+
+
 def csc_mappings(
     conv: Convolution, config: CoreConfig, output_pixel_words: int, *, packed: bool = False
 ) -> list[Mapping]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from compiler.candidates import candidates
 from compiler.convolution import Convolution, from_layer, with_pooling
 from compiler.errors import CompilerError
-from compiler.feature_maps import Buffer, FeatureMap
+from compiler.feature_maps import Buffer, FeatureMap, MapShape, map_shape
 from compiler.graph import Graph
 from compiler.host_steps import ADVICE
 from compiler.mapping import check_limits
@@ -141,9 +141,11 @@ class _Lowering:
 
     def _source(self, layer: Weighted, name: str) -> FeatureMap:
         """The input of a layer as the map that its kernel slides over."""
+        lying = self.place(name)
+        if isinstance(layer, Conv2D) and lying.shape == self._row_by_row(name):
+            return lying
         if not isinstance(layer, FullyConnected):
             return self.place.as_shaped(name, layer.name)
-        lying = self.place(name)
         if layer.weights.shape[1] != lying.rows * lying.columns * lying.channels:
             return self.place.as_shaped(name, layer.name)  # each pixel is multiplied by itself
         fitting = [v for v in lying.flattened(self.config.max_kernel) if v.channels <= self.config.max_channels]
@@ -154,6 +156,11 @@ class _Lowering:
                 "max_channels"
             )
         return fitting[0]
+
+    def _row_by_row(self, name: str) -> MapShape:
+        """The shape in which a tensor lies if each of its rows is one pixel."""
+        rows, columns, channels = map_shape(self.network.tensors[name].shape)
+        return rows, 1, columns * channels
 
     def _with_pooling(self, conv: Convolution, layer: Layer) -> tuple[Convolution, tuple[str, ...]]:
         """The convolution with a max-pooling that alone reads it, if the array can do both at once."""

@@ -34,9 +34,20 @@ class Layer:
     blocks: int
     final_blocks: int
 
+    @property
+    def rounds(self) -> int:
+        """Blocks that a group may hold."""
+        return -(-self.blocks // self.channel_groups)
+
+    @property
+    def pass_words(self) -> int:
+        """Words that a pass has room for in each group."""
+        return self.rounds * self.words
+
     def fields(self, config: CoreConfig) -> dict[str, Any]:
         weights = {
             "words": self.words,
+            "pass_words": self.pass_words,
             "blocks_last": self.blocks - 1,
             "final_blocks_last": self.final_blocks - 1,
         }
@@ -46,12 +57,14 @@ class Layer:
 
 def random_layer(config: CoreConfig, rng: random.Random) -> Layer:
     channel_groups = rng.choice([c for c, _ in config.splits])
+    blocks = rng.choice([channel_groups, rng.randint(channel_groups, config.groups)])
+    rounds = -(-blocks // channel_groups)
     return Layer(
         channel_groups,
-        words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]),
+        words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]) // rounds or 1,
         passes=rng.choice([1, 1, 2, 4]),
-        blocks=channel_groups,
-        final_blocks=rng.randint(1, channel_groups),
+        blocks=blocks,
+        final_blocks=rng.randint(1, blocks),
     )
 
 
@@ -74,7 +87,7 @@ class Stream:
 
     def _add_pass(self, layer: Layer, blocks: int) -> None:
         config = self._config
-        one = Pass(layer.words)
+        one = Pass(layer.pass_words)
         parity = len(self.passes) % 2
         for block in range(blocks):
             for beat in range(config.post_beats):
@@ -83,9 +96,10 @@ class Stream:
                     one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
             for word in range(layer.words):
                 beat_data = self._beat()
-                for group in range(block, config.groups, layer.channel_groups):
-                    one.weights[group, (self._base + word) % DEPTH] = beat_data
-        self._base = (self._base + layer.words) % DEPTH
+                at = self._base + block // layer.channel_groups * layer.words + word
+                for group in range(block % layer.channel_groups, config.groups, layer.channel_groups):
+                    one.weights[group, at % DEPTH] = beat_data
+        self._base = (self._base + layer.pass_words) % DEPTH
         self.passes.append(one)
 
 

@@ -42,7 +42,8 @@ def candidates(conv: Convolution, source: FeatureMap, config: CoreConfig, output
         found += [Candidate(conv, one) for one in csc_mappings(conv, config, output_pixel_words, packed=packed)]
     except CompilerError as error:
         errors.append(error)
-    if not packed:
+    # A depthwise layer would take as many times the cycles as it has channels.
+    if not packed and not (found and conv.depthwise):
         dense = conv.expanded()
         try:
             found += [Candidate(dense, one) for one in mappings_in_memory(dense, config, output_pixel_words)]

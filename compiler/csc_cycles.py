@@ -7,8 +7,8 @@ from functools import lru_cache
 from compiler.convolution import Convolution
 from compiler.csc_shape import PassShape, pass_shape
 from compiler.csc_simulation import CscSimulation
-from compiler.mapping import Mapping, ceil_div
-from hw.config import PARAMETER_PLANES, CoreConfig
+from compiler.mapping import Mapping, block_cycles, ceil_div
+from hw.config import CoreConfig
 
 PASS_LATENCY = 45
 """Filling and draining of a pass."""
@@ -35,7 +35,7 @@ def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, inde
     )
     fetching = max(words * groups / config.activation_banks, words / sets)
     collecting = units * ((shape.blocks - 1) * config.post_beats + shape.final_beats)
-    weights = shape.blocks * (shape.block_words + PARAMETER_PLANES * config.post_beats)
+    weights = shape.blocks * block_cycles(shape.block_words, config)
     # What waits for the others at the end: an output.
     end = taps / units * ceil_div(shape.blocks, mapping.channel_groups)
     return max(computing, fetching, collecting, weights) + end + PASS_LATENCY
@@ -46,7 +46,7 @@ def simulated_cycles(conv: Convolution, mapping: Mapping, config: CoreConfig) ->
     cycles = 0
     for index in range(mapping.passes):
         shape = pass_shape(conv, mapping, config, index)
-        cycles += max(pass_cycles(shape, config), shape.blocks * (shape.block_words + PARAMETER_PLANES * config.post_beats))
+        cycles += max(pass_cycles(shape, config), shape.blocks * block_cycles(shape.block_words, config))
     return cycles
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from compiler.candidates import candidates
 from compiler.convolution import Convolution, from_layer, with_pooling
 from compiler.errors import CompilerError
-from compiler.feature_maps import Buffer, FeatureMap, MapShape, map_shape
+from compiler.feature_maps import Buffer, FeatureMap, map_shape
 from compiler.graph import Graph
 from compiler.host_steps import ADVICE
 from compiler.mapping import check_limits
@@ -126,9 +126,9 @@ class _Lowering:
         if not isinstance(layer, FullyConnected):
             conv = replace(conv, padding=_sum(conv.padding, padding))
         if isinstance(layer, FullyConnected):
-            weights = conv.weights.reshape(conv.maps, *_kernel(conv, source), -1)
-            conv = replace(conv, size=(source.rows, source.columns), weights=weights)
-        conv = replace(conv, input=name)
+            conv = replace(conv, weights=conv.weights.reshape(conv.maps, *_kernel(conv, source), -1))
+        rows, columns, _ = map_shape(self.network.tensors[name].shape) if self._packed(source) else source.shape
+        conv = replace(conv, input=name, size=(rows, columns))
         if source.zero_point != conv.input_zero_point:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its input {name!r}")
         conv, layers = self._with_pooling(conv, layer)
@@ -142,7 +142,7 @@ class _Lowering:
     def _source(self, layer: Weighted, name: str) -> FeatureMap:
         """The input of a layer as the map that its kernel slides over."""
         lying = self.place(name)
-        if isinstance(layer, Conv2D) and lying.shape == self._row_by_row(name):
+        if isinstance(layer, Conv2D) and self._packed(lying):
             return lying
         if not isinstance(layer, FullyConnected):
             return self.place.as_shaped(name, layer.name)
@@ -157,10 +157,10 @@ class _Lowering:
             )
         return fitting[0]
 
-    def _row_by_row(self, name: str) -> MapShape:
-        """The shape in which a tensor lies if each of its rows is one pixel."""
-        rows, columns, channels = map_shape(self.network.tensors[name].shape)
-        return rows, 1, columns * channels
+    def _packed(self, source: FeatureMap) -> bool:
+        """Whether each row of a map of several columns lies as one pixel."""
+        rows, columns, channels = map_shape(self.network.tensors[source.tensor].shape)
+        return columns > 1 and source.shape == (rows, 1, columns * channels)
 
     def _with_pooling(self, conv: Convolution, layer: Layer) -> tuple[Convolution, tuple[str, ...]]:
         """The convolution with a max-pooling that alone reads it, if the array can do both at once."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
 
@@ -16,6 +16,11 @@ from hw.control.units import unit_window
 def ceil_div(value: int, divisor: int) -> int:
     """The quotient, rounded up."""
     return -(-value // divisor)
+
+
+def block_cycles(words: int, config: CoreConfig) -> int:
+    """Cycles to load a block of maps with so many weight words: its parameters, and a word or half a word a cycle."""
+    return PARAMETER_PLANES * config.post_beats + words * max(1, config.weight_bits // 8)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from compiler.csc_cycles import pass_cycles
 from compiler.csc_shape import pass_shape
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
-from compiler.mapping import ceil_div
+from compiler.mapping import block_cycles, ceil_div
 from compiler.program import LayerProgram
-from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.config import CoreConfig
 
 DONE_LATENCY = 1
 """From the end of a pass to the state in which the next one may begin."""
@@ -47,18 +47,18 @@ class WeightStream:
             words: of a block; blocks: of maps; channel_groups: that hold one block each, before any holds another
                 (0: all are held side by side); rounds: that a pass has room for.
         """
-        planes = PARAMETER_PLANES * self.config.post_beats
-        beats = blocks * (planes + words)
+        block = block_cycles(words, self.config)
+        cycles = blocks * block
         begin = max(self.end, earliest)
         if len(self.words) >= 2:
             begin = max(begin, self.released[-2])
-        self.end = begin + beats
+        self.end = begin + cycles
         if self.words:
             room = self.config.weight_depth - self.words[-1]
             if words * rounds > room:
-                held = room // words * channel_groups
-                before = min(held, blocks - 1) * (planes + words) + planes + room % words
-                self.end = max(self.end, self.released[-1] + beats - before)
+                held = min(room // words * channel_groups, blocks - 1)
+                before = held * block + block_cycles(room % words, self.config)
+                self.end = max(self.end, self.released[-1] + cycles - before)
         first, last = self.interrupted
         if begin < last and self.end > first:
             self.end += last - max(begin, first)

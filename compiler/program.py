@@ -14,9 +14,9 @@ from compiler.convolution import Convolution
 from compiler.csc_cycles import csc_estimate, simulated_cycles
 from compiler.descriptor import Places, describe, pack
 from compiler.errors import CompilerError
-from compiler.mapping import Mapping, ceil_div, mappings
+from compiler.mapping import Mapping, block_cycles, ceil_div, mappings
 from compiler.weights import Beats, weight_beats
-from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.config import CoreConfig
 
 TYPICAL_DENSITY = 0.5
 """Share of non-zero activations that a mapping is chosen for; no input is known then."""
@@ -105,7 +105,7 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bo
     loading = loads * mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
     blocks = ceil_div(conv.maps, config.lanes)
-    weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
+    weights = blocks * block_cycles(conv.map_weights, config)
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
     ends = loads * (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends

@@ -10,6 +10,7 @@ from amaranth.lib import data
 
 from compiler.convolution import Convolution
 from compiler.csc_walk import edge_walk, lane_weights
+from compiler.errors import CompilerError
 from compiler.mapping import Mapping, ceil_div
 from compiler.operations import Scaling
 from hw.config import PARAMETER_PLANES, CoreConfig
@@ -46,8 +47,8 @@ def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
     return packed
 
 
-def _ordered(conv: Convolution, mapping: Mapping, config: CoreConfig) -> npt.NDArray[np.uint8]:
-    """The weights of each map in the order in which they are read: uint8[maps, weights of a block].
+def _ordered(conv: Convolution, mapping: Mapping, config: CoreConfig) -> npt.NDArray[np.signedinteger]:
+    """The weights of each map in the order in which they are read: [maps, weights of a block].
 
     Of csc column of taps by column, unless a row of the input is one pixel.
     """
@@ -56,10 +57,29 @@ def _ordered(conv: Convolution, mapping: Mapping, config: CoreConfig) -> npt.NDA
         walk = edge_walk(conv, config, mapping.channel_groups, mapping.rounds, packed=mapping.packed)
         if not mapping.packed:
             weights = lane_weights(conv, walk, config.lanes).swapaxes(1, 2)
-    return np.ascontiguousarray(weights).view(np.uint8).reshape(conv.maps, -1)
+    return weights.reshape(conv.maps, -1)
 
 
-def _block(conv: Convolution, ordered: npt.NDArray[np.uint8], config: CoreConfig, first: int, last: int) -> Beats:
+def check_weights(conv: Convolution, config: CoreConfig) -> None:
+    """Refuse weights that are wider than the core's; raises CompilerError."""
+    bound = 1 << (config.weight_bits - 1)
+    low, high = int(conv.weights.min()), int(conv.weights.max())
+    if low < -bound or high >= bound:
+        raise CompilerError(
+            f"layer {conv.name}: its weights are {low} to {high}, but weight_bits of this configuration is "
+            f"{config.weight_bits}, for -{bound} to {bound - 1}: raise it, or quantise the network so"
+        )
+
+
+def packed_words(words: npt.NDArray[np.signedinteger], bits: int) -> Beats:
+    """Weight words [words, lanes] as beats of a byte a lane, without a gap: uint8[beats, lanes]."""
+    lanes = words.shape[1]
+    shifted = words.astype(np.int32)[..., np.newaxis] >> np.arange(bits) & 1
+    stream = np.packbits(shifted.astype(np.uint8).reshape(len(words), -1).ravel(), bitorder="little")
+    return np.pad(stream, (0, -len(stream) % lanes)).reshape(-1, lanes)
+
+
+def _block(conv: Convolution, ordered: npt.NDArray[np.signedinteger], config: CoreConfig, first: int, last: int) -> Beats:
     """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then the weight words."""
     lanes, post_lanes = config.lanes, config.post_lanes
     maps = np.full(lanes, -1)
@@ -67,16 +87,20 @@ def _block(conv: Convolution, ordered: npt.NDArray[np.uint8], config: CoreConfig
     parameters = _parameters(conv, maps).reshape(config.post_beats, post_lanes, PARAMETER_PLANES)
     planes = np.zeros((config.post_beats * PARAMETER_PLANES, lanes), np.uint8)
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
-    weights = np.zeros((ordered.shape[1], lanes), np.uint8)
+    weights = np.zeros((ordered.shape[1], lanes), ordered.dtype)
     weights[:, : last - first] = ordered[first:last].T
-    return np.concatenate([planes, weights])
+    return np.concatenate([planes, packed_words(weights, config.weight_bits)])
 
 
 def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Beats:
     """The weight stream of a layer: uint8[beats, lanes], lane 0 first.
 
     Order: pass, block; see `hw.control.weight_loader`.
+
+    Raises:
+        CompilerError: a weight is too wide.
     """
+    check_weights(conv, config)
     blocks, ordered = [], _ordered(conv, mapping, config)
     for index in range(mapping.passes):
         start = index * mapping.pass_maps

@@ -50,7 +50,7 @@ class CoreConfig:
         The MAC array: `groups` (G, at most 64) x `lanes` (L, at most 256) multipliers. A group is NullHop's MAC
         cluster.
     activation_bits, weight_bits
-        Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit
+        Stored widths of an activation (8 or 16) and of a weight (2, 4, 8 or 16). The array multiplies an activation of one bit
         more, since a stored activation is the distance from the zero point.
     accumulator_bits
         Width of an accumulator.
@@ -117,7 +117,7 @@ class CoreConfig:
             if value > LARGEST.get(field.name, value):
                 raise ConfigurationError(f"{field.name} is {value}: give at most {LARGEST[field.name]}")
         self._one_of("activation_bits", (8, 16))
-        self._one_of("weight_bits", (8,))
+        self._one_of("weight_bits", (2, 4, 8, 16))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
         self._one_of("vector", (False, True))
         self._one_of("csc", (False, True))

@@ -158,8 +158,7 @@ class Interpreter:
             for block in range(blocks):
                 length = core.post_beats * PARAMETER_PLANES
                 planes = stream[at : at + length].reshape(core.post_beats, PARAMETER_PLANES, core.lanes)
-                weights = stream[at + length : at + length + words].view(np.int8).astype(np.int64)
-                at += length + words
+                weights, at = self._weights(stream, at + length, words)
                 # What lies behind a tap's weights belongs to the next one: an element that should not be there counts.
                 beyond = np.pad(weights, ((0, WORD * source["pixel_words"]), (0, 0)), constant_values=99)
                 operand = np.stack([beyond[tap * per_tap :][: patches.shape[4]] for tap in range(taps)])
@@ -197,8 +196,7 @@ class Interpreter:
             assert rounds * words <= layer["weights"]["pass_words"] and len(places) <= core.groups
             for block, place in enumerate(places):
                 planes = stream[at : at + length].reshape(core.post_beats, PARAMETER_PLANES, core.lanes)
-                weights = stream[at + length : at + length + words].view(np.int8).astype(np.int64)
-                at += length + words
+                weights, at = self._weights(stream, at + length, words)
                 sums = block_sums(layer, pixels, place, weights)[:, :, np.newaxis]
                 channel = target["first_channel"] + index * target["pass_channels"] + block * core.lanes
                 final = index == layer["passes_last"] and block == len(places) - 1
@@ -207,6 +205,14 @@ class Interpreter:
         assert at == len(stream)
         changed = np.flatnonzero((self.memory != before).any(axis=1))
         assert not np.isin(changed, self.read).any(), "the array reads a map while it is written"
+
+    def _weights(self, stream: npt.NDArray, at: int, words: int) -> tuple[Ints, int]:
+        """Weight words [words, lanes] that begin with a beat, and where the next beat is."""
+        bits, lanes = self.core.weight_bits, self.core.lanes
+        end = at - (-words * bits // 8)
+        flat = np.unpackbits(stream[at:end].ravel(), bitorder="little")[: words * lanes * bits].astype(np.int64)
+        values = (flat.reshape(words, lanes, bits) << np.arange(bits)).sum(axis=2)
+        return np.where(values >> (bits - 1), values - (1 << bits), values), end
 
     def _check_runs(self, layer: dict[str, Any], columns: tuple[Ints, Ints]) -> None:
         """What a run needs to know of its neighbours follows from the steps of single outputs."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Mux, Signal
+from amaranth import Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import PARAMETER_PLANES, CoreConfig
 from hw.control.descriptor import LayerDescriptor
-from hw.memory.weights import weight_word
+from hw.memory.weights import weight_beat, weight_word
 from hw.post.layouts import ParameterWrite
 
 
@@ -21,10 +21,13 @@ class WeightLoader(wiring.Component):
     pointer on in all groups that hold this block (those with group = block, modulo channel_groups); on the vector unit
     `words` is 0, and a block is its parameters. The first channel_groups blocks of a pass start at the same address,
     the next ones behind them, and so on. At most two passes are held: the one that computes and the next; a word is
-    written once its place in the ring is free. One beat a cycle.
+    written once its place in the ring is free.
+
+    Words are packed into beats of a byte a lane (see `weight_beat`); a block's parameters and its first word begin a
+    beat. A beat a cycle, and no more than a word a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
-    weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
+    `weight_beat`; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
     `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
     `released_words`.
     """
@@ -35,7 +38,7 @@ class WeightLoader(wiring.Component):
         super().__init__(
             {
                 "layers": In(stream.Signature(LayerDescriptor(config))),
-                "beats": In(stream.Signature(word)),
+                "beats": In(stream.Signature(weight_beat(config))),
                 "weight_address": Out(config.weight_address_bits),
                 "weight_data": Out(word),
                 "weight_enable": Out(config.groups),
@@ -69,12 +72,13 @@ class WeightLoader(wiring.Component):
         parameter = self.parameters.payload
         m.d.comb += [
             self.weight_address.eq(start + before + word),
-            self.weight_data.eq(self.beats.payload),
             parameter.address.eq((parity * config.groups + block) * config.post_beats + beat),
             parameter.plane.eq(plane),
             parameter.data.eq(Value.cast(self.beats.payload)),
         ]
         block_done, pass_done = Signal(), Signal()
+        weighs = Signal()
+        there, used_up = self._unpack(m, weighs, word + 1 == layer.weights.words)
         holders, last_position = self._holders(m, layer.split, position)
 
         def finish_block() -> None:
@@ -102,8 +106,8 @@ class WeightLoader(wiring.Component):
                             with m.If(layer.weights.words == 0):
                                 finish_block()
             with m.State("WEIGHTS"):
-                m.d.comb += self.beats.ready.eq(fits)
-                with m.If(self.beats.valid & fits):
+                m.d.comb += [weighs.eq(1), self.beats.ready.eq(fits & used_up)]
+                with m.If(there & fits):
                     m.d.comb += self.weight_enable.eq(holders)
                     m.d.sync += word.eq(word + 1)
                     with m.If(word + 1 == layer.weights.words):
@@ -131,6 +135,31 @@ class WeightLoader(wiring.Component):
             room.eq(room - taken + given_back),
         ]
         return m
+
+    def _unpack(self, m: Module, weighs: Value, last: Value) -> tuple[Value, Value]:
+        """Take `weight_data` from the beats; returns whether there is a word, and whether the beat is used up with it.
+
+        `weighs`: beats hold weights; `last`: the block's last word is next, and what is left of its beat is dropped.
+        """
+        beat, word = Value.cast(self.beats.payload), Value.cast(self.weight_data)
+        there, used_up = Signal(), Signal()
+        if len(word) > len(beat):
+            # Half a word; the lower half waits for the other one.
+            lower, has_lower = Signal(len(beat)), Signal()
+            m.d.comb += [word.eq(Cat(lower, beat)), there.eq(self.beats.valid & has_lower), used_up.eq(1)]
+            with m.If(weighs & self.beats.valid & self.beats.ready):
+                m.d.sync += [lower.eq(beat), has_lower.eq(~has_lower)]
+            return there, used_up
+        words = len(beat) // len(word)
+        part = Signal(range(words))
+        m.d.comb += [
+            word.eq(beat.word_select(part, len(word))),
+            there.eq(self.beats.valid),
+            used_up.eq(last | (part == words - 1)),
+        ]
+        with m.If(self.weight_enable.any()):
+            m.d.sync += part.eq(Mux(used_up, 0, part + 1))
+        return there, used_up
 
     def _holders(self, m: Module, split: Value, position: Value) -> tuple[Value, Value]:
         """One bit for each group that holds the block at a position of a set, and whether that is the last one."""

@@ -13,8 +13,10 @@ from sim.harness.payload import unpack
 DEPTH = 32
 
 
-def core(groups: int, lanes: int = 4, post_lanes: int = 2) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, csc=False)
+def core(groups: int, lanes: int = 4, post_lanes: int = 2, weight_bits: int = 8) -> CoreConfig:
+    return CoreConfig(
+        groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, weight_bits=weight_bits, csc=False
+    )
 
 
 @dataclass
@@ -85,6 +87,21 @@ class Stream:
         self.beats.append(beat)
         return beat
 
+    def _words(self, count: int) -> list[list[int]]:
+        """Weight words, in beats of a byte a lane."""
+        bits, lanes = self._config.weight_bits, self._config.lanes
+        half = 1 << (bits - 1)
+        words = [[self._rng.randrange(-half, half) for _ in range(lanes)] for _ in range(count)]
+        stream = sum(
+            (value % (2 * half)) << (word * lanes + lane) * bits
+            for word, values in enumerate(words)
+            for lane, value in enumerate(values)
+        )
+        data = stream.to_bytes(-(-count * bits // 8) * lanes, "little")
+        signed = [byte - 256 * (byte > 127) for byte in data]
+        self.beats += [signed[at : at + lanes] for at in range(0, len(signed), lanes)]
+        return words
+
     def _add_pass(self, layer: Layer, blocks: int) -> None:
         config = self._config
         one = Pass(layer.pass_words)
@@ -94,11 +111,10 @@ class Stream:
                 entry = (parity * config.groups + block) * config.post_beats + beat
                 for plane in range(PARAMETER_PLANES):
                     one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
-            for word in range(layer.words):
-                beat_data = self._beat()
+            for word, values in enumerate(self._words(layer.words)):
                 at = self._base + block // layer.channel_groups * layer.words + word
                 for group in range(block % layer.channel_groups, config.groups, layer.channel_groups):
-                    one.weights[group, at % DEPTH] = beat_data
+                    one.weights[group, at % DEPTH] = values
         self._base = (self._base + layer.pass_words) % DEPTH
         self.passes.append(one)
 
@@ -197,6 +213,15 @@ def test_each_pass_is_whole_until_it_is_released(groups, lanes, post_lanes, stal
     bench.run()
     # Nothing was written anywhere else.
     assert bench.writes == sum(len(one.weights) for one in bench.stream.passes), f"seed {seed}"
+
+
+@pytest.mark.parametrize("weight_bits", [2, 4, 16])
+@pytest.mark.parametrize("lanes, post_lanes", [(1, 1), (4, 4)])
+def test_weights_of_another_width(lanes, post_lanes, weight_bits):
+    rng = random.Random(weight_bits)
+    config = core(2, lanes, post_lanes, weight_bits)
+    layers = [random_layer(config, rng) for _ in range(4)]
+    Bench(config, layers, "random", 20, seed=weight_bits).run()
 
 
 def test_a_beat_a_cycle():

@@ -36,10 +36,10 @@ class Bench:
         self.case, self.seed, self._willing, self._stalls = case, seed, willing, stalls
         self._rng = rng = random.Random(seed)
         config = case.config
-        bits = config.activation_bits
+        bits, half = config.activation_bits, 1 << (config.weight_bits - 1)
         self.words = [[rng.randrange(1 << bits) for _ in range(WORD_ELEMENTS)] for _ in range(config.activation_words)]
         self.weights = [
-            [[rng.randrange(-128, 128) for _ in range(config.lanes)] for _ in range(config.weight_depth)]
+            [[rng.randrange(-half, half) for _ in range(config.lanes)] for _ in range(config.weight_depth)]
             for _ in range(config.groups)
         ]
         self.base = rng.randrange(config.weight_depth)
@@ -201,8 +201,8 @@ def test_edges(kind, willing):
 CONFIGS = {
     "1x1": SMALL.with_changes(groups=1, lanes=1, post_lanes=1, activation_banks=1, activation_depth=512),
     "2x4": SMALL,
-    "3x16": SMALL.with_changes(groups=3, lanes=16),
-    "4x2 of 16 bits": SMALL.with_changes(groups=4, lanes=2, post_lanes=2, activation_bits=16),
+    "3x16, narrow weights": SMALL.with_changes(groups=3, lanes=16, weight_bits=2),
+    "4x2 of 16 bits": SMALL.with_changes(groups=4, lanes=2, post_lanes=2, activation_bits=16, weight_bits=16),
     "6x8, short window": SMALL.with_changes(groups=6, lanes=8, window_depth=4),
     "4x4, an accumulator a block": SMALL.with_changes(groups=4, accumulators=4),
 }

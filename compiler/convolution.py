@@ -163,8 +163,8 @@ def _of(layer: WeightedLayer, size: Pair, weights: npt.NDArray[np.int8], **windo
 def from_layer(layer: Layer, network: Network) -> Convolution | None:
     """The layer as a convolution for the array, or None if the array does not run its kind.
 
-    Grouped, depthwise and cyclic layers have `edges`. A fully connected layer is a 1x1 convolution; the rows of its input, if there are several, become the columns of a
-    feature map.
+    Grouped, depthwise and cyclic layers have `edges`. A fully connected layer is a 1x1 convolution; the rows of its
+    input, if there are several, become the columns of a feature map.
 
     Raises:
         CompilerError: a tensor that enters or leaves is not int8.

@@ -1,4 +1,4 @@
-"""What a convolution takes on the csc dataflow: a formula to compare mappings by, and cycle by cycle what it will be."""
+"""What a convolution takes on the csc dataflow: a formula to compare mappings by, and what it is, cycle by cycle."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from compiler.csc_shape import PassShape, pass_shape
 from compiler.csc_simulation import CscSimulation
 from compiler.mapping import Mapping, block_cycles, ceil_div
 from hw.config import CoreConfig
+from hw.control.units import unit_window
 
 PASS_LATENCY = 45
 """Filling and draining of a pass."""
+WAITING = 1.1
+"""Where the outputs under way are too few for each set to have a run and the next one."""
 MEETING = 0.05
 """Cycles lost for each word that is fetched, as a share of the cycle that it takes."""
 FOLLOWED_CYCLES, LEAST_ROWS = 3000, 3
@@ -33,12 +36,16 @@ def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, inde
     runs = shape.rows.outputs * len(shape.runs)
     share = ceil_div(runs, sets) * sets / runs
     taps = shape.operations(config) / shape.blocks
+    if 2 * sets * mapping.run > unit_window(config) - config.longest_run:
+        share *= WAITING
     computing = taps * ceil_div(shape.blocks, mapping.channel_groups) / sets * share
     # Where all pixels begin in the same banks, those are all that a lone vector comes from.
     apart = gcd(shape.pixel_words, shape.row_words, config.activation_banks)
     banks = min(config.activation_banks, config.activation_banks // apart * max(walk.vectors, shape.groups_used))
-    words = int(shape.rows.inside.sum()) * walk.vectors * sum(
-        sum(column is not None for column in run.fetched) for run in shape.runs
+    words = (
+        int(shape.rows.inside.sum())
+        * walk.vectors
+        * sum(sum(column is not None for column in run.fetched) for run in shape.runs)
     )
     fetching = max(words * shape.groups_used / banks, words / sets)
     collecting = units * ((shape.blocks - 1) * config.post_beats + shape.final_beats)

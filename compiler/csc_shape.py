@@ -109,7 +109,9 @@ class PassShape:
     def row_taps(self) -> tuple[tuple[int, ...], ...]:
         """The input rows under each row of outputs."""
         return tuple(
-            tuple(y * self.rows.stride - self.rows.before + int(tap) * self.rows.dilation for tap in np.flatnonzero(one))
+            tuple(
+                y * self.rows.stride - self.rows.before + int(tap) * self.rows.dilation for tap in np.flatnonzero(one)
+            )
             for y, one in enumerate(self.rows.inside)
         )
 
@@ -123,9 +125,7 @@ class PassShape:
     def runs(self) -> tuple[RunColumns, ...]:
         """The runs of a row of outputs."""
         axis, length = self.columns, self.mapping.run
-        return tuple(
-            self._run(start, min(length, axis.outputs - start)) for start in range(0, axis.outputs, length)
-        )
+        return tuple(self._run(start, min(length, axis.outputs - start)) for start in range(0, axis.outputs, length))
 
     def _run(self, start: int, outputs: int) -> RunColumns:
         axis = self.columns

@@ -107,13 +107,11 @@ class _Group:
         for order, (numbers, released) in enumerate(run.outputs):
             last = max(index for index, number in enumerate(numbers) if number is not None)
             output = unit + order
-            steps = self.steps or self.shape.tap_steps(
-                self.position, self.lanes, output % self.shape.columns.outputs
-            )
+            steps = self.steps or self.shape.tap_steps(self.position, self.lanes, output % self.shape.columns.outputs)
             for index, number in enumerate(numbers):
                 first = self.run_vectors + (number or 0) * per_column
-                column = (first, len(taps), steps, index == last, index < released, output)
-                columns.append(None if number is None else column)
+                one = (first, len(taps), steps, index == last, index < released, output)
+                columns.append(None if number is None else one)
         self.run_vectors += per_column * sum(column is not None for column in run.fetched)
         self.next_run = columns
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig

@@ -79,7 +79,9 @@ def packed_words(words: npt.NDArray[np.signedinteger], bits: int) -> Beats:
     return np.pad(stream, (0, -len(stream) % lanes)).reshape(-1, lanes)
 
 
-def _block(conv: Convolution, ordered: npt.NDArray[np.signedinteger], config: CoreConfig, first: int, last: int) -> Beats:
+def _block(
+    conv: Convolution, ordered: npt.NDArray[np.signedinteger], config: CoreConfig, first: int, last: int
+) -> Beats:
     """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then the weight words."""
     lanes, post_lanes = config.lanes, config.post_lanes
     maps = np.full(lanes, -1)

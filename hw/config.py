@@ -50,8 +50,8 @@ class CoreConfig:
         The MAC array: `groups` (G, at most 64) x `lanes` (L, at most 256) multipliers. A group is NullHop's MAC
         cluster.
     activation_bits, weight_bits
-        Stored widths of an activation (8 or 16) and of a weight (2, 4, 8 or 16). The array multiplies an activation of one bit
-        more, since a stored activation is the distance from the zero point.
+        Stored widths of an activation (8 or 16) and of a weight (2, 4, 8 or 16). The array multiplies an activation of
+        one bit more, since a stored activation is the distance from the zero point.
     accumulator_bits
         Width of an accumulator.
     accumulators

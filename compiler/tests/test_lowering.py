@@ -11,8 +11,6 @@ from compiler.lowering import lower
 from compiler.network_program import compile_network
 from compiler.operations import OPERATION_NAMES, Convolve
 from compiler.tests.graphs import GraphBuilder, with_zero
-from compiler.tests.layers import conv_2d
-from compiler.tests.layers import network as small_network
 from hw.config import AcceleratorConfig, CoreConfig
 from models.layers import Conv2D, Dequantize, MaxPool2D, Quantize, Requantize
 from models.network import Network, Quantisation, Tensor

@@ -333,8 +333,8 @@ class EdgesLayout(data.StructLayout):
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `dataflow`, `run`, `edges`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`; `passes_last`: index
-    of the last pass over the input. Without a vector unit there is no `vector`.
+    `dataflow`, `run`, `edges`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`;
+    `passes_last`: index of the last pass over the input. Without a vector unit there is no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -27,8 +27,8 @@ class WeightLoader(wiring.Component):
     beat. A beat a cycle, and no more than a word a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
-    `weight_beat`; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
-    `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
+    `weight_beat`; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid,
+    payload); `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
     `released_words`.
     """
 

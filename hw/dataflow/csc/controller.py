@@ -15,7 +15,7 @@ from hw.control.descriptor import LayerDescriptor
 from hw.control.units import UnitTag
 from hw.dataflow.csc.edge_walker import EdgeWalker
 from hw.dataflow.csc.fetcher import WindowFetcher
-from hw.dataflow.csc.layouts import Column, Run, Step
+from hw.dataflow.csc.layouts import Column, Run
 from hw.dataflow.csc.walker import ColumnWalker
 from hw.dataflow.csc.window import WindowMemory
 from hw.mac.operands import Operands

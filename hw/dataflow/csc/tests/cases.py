@@ -201,7 +201,7 @@ def random_kind(rng: random.Random, config: CoreConfig) -> Kind:
     """A layer of any kind that the front end may run."""
     kernel = (rng.randint(1, 4), rng.randint(1, 4))
     channels = rng.randint(1, 40)
-    window = {
+    window: dict[str, Any] = {
         "size": (rng.randint(1, 6), rng.randint(1, 9)),
         "kernel": kernel,
         "stride": (rng.randint(1, 3), rng.randint(1, 3)),

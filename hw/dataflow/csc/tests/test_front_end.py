@@ -13,7 +13,6 @@ from hw.dataflow.csc.tests.cases import EDGES, SMALL, Case, Step, cases, depthwi
 from hw.memory.tests.ports import ActivationReadPort, WeightReadPort
 from sim.harness.amaranth_sim import simulate
 from sim.harness.payload import unpack
-from sim.random_layers import LayerShape
 
 
 class Bench:
@@ -143,7 +142,9 @@ class Bench:
         for position, numbers in by_position.items():
             assert sorted(numbers) == (list(range(len(units))) if position < blocks else []), where
 
-    def _check_unit(self, left: deque[dict[str, Any]], unit: tuple[int, int], group: int, index: int, where: str) -> None:
+    def _check_unit(
+        self, left: deque[dict[str, Any]], unit: tuple[int, int], group: int, index: int, where: str
+    ) -> None:
         """Take the operations of an output: tap by tap, of each tap block by block, of each block edge by edge."""
         case = self.case
         firsts, width = case.blocks(index, group), case.mapping.channel_groups

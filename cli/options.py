@@ -48,6 +48,12 @@ Settings = Annotated[
 ]
 
 
+KeepWeights = Annotated[
+    bool,
+    typer.Option("--keep-weights", help="Weights stay in the weight memories, brought there when a program is loaded."),
+]
+
+
 def core_config(groups: int, lanes: int, settings: Sequence[str] | None) -> CoreConfig:
     """The default core with an array of that size and other parameters as the user sets them.
 

@@ -22,13 +22,16 @@ FOLLOWED_CYCLES, LEAST_ROWS = 3000, 3
 """Of a pass with at least three times as many cycles and rows of outputs, twice as many are followed one by one."""
 
 
-def csc_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
-    """Cycles of a mapping: of each pass multiplying, fetching, collecting or loading weights, the slowest."""
-    full, last = (_pass_estimate(conv, mapping, config, index) for index in (0, mapping.passes - 1))
+def csc_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, kept: bool = False) -> float:
+    """Cycles of a mapping: of each pass multiplying, fetching, collecting or loading weights, the slowest.
+
+    `kept`: the weights are there already, and only parameters are loaded.
+    """
+    full, last = (_pass_estimate(conv, mapping, config, index, kept) for index in (0, mapping.passes - 1))
     return full * (mapping.passes - 1) + last
 
 
-def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, index: int) -> float:
+def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, index: int, kept: bool) -> float:
     shape = pass_shape(conv, mapping, config, index)
     sets, walk = mapping.space_groups, shape.walk
     units = shape.rows.outputs * shape.columns.outputs
@@ -49,19 +52,20 @@ def _pass_estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, inde
     )
     fetching = max(words * shape.groups_used / banks, words / sets)
     collecting = units * ((shape.blocks - 1) * config.post_beats + shape.final_beats)
-    weights = shape.blocks * block_cycles(shape.block_words, config)
+    weights = shape.blocks * block_cycles(0 if kept else shape.block_words, config)
     # What waits for the others at the end: an output.
     end = taps / units * ceil_div(shape.blocks, mapping.channel_groups)
     # Readers meet the more often, the more words they want.
     return max(computing, fetching, collecting, weights) + MEETING * fetching + end + PASS_LATENCY
 
 
-def simulated_cycles(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+def simulated_cycles(conv: Convolution, mapping: Mapping, config: CoreConfig, kept: bool = False) -> float:
     """Cycles of a mapping as simulated, and the weights of each pass where they take longer."""
     cycles = 0
     for index in range(mapping.passes):
         shape = pass_shape(conv, mapping, config, index)
-        cycles += max(pass_cycles(shape, config), shape.blocks * block_cycles(shape.block_words, config))
+        weights = shape.blocks * block_cycles(0 if kept else shape.block_words, config)
+        cycles += max(pass_cycles(shape, config), weights)
     return cycles
 
 

@@ -199,8 +199,12 @@ def describe(
     sparse_input: bool,
     sparse_output: bool,
     places: Places | None = None,
+    kept: int | None = None,
 ) -> Fields:
-    """The fields of a convolution's descriptor; its maps travel by stream, or lie in `places`."""
+    """The fields of a convolution's descriptor.
+
+    Its maps travel by stream, or lie in `places`; its weights stream in, or are `kept` from that word on.
+    """
     places = places or streamed_places(conv, mapping)
     geometry = mapping.geometry
     last_pass = mapping.passes - 1
@@ -223,6 +227,8 @@ def describe(
             "pass_words": mapping.rounds * block_weights,
             "blocks_last": mapping.blocks_of_pass(0, conv.maps, config.lanes) - 1,
             "final_blocks_last": final_blocks - 1,
+            "kept": kept is not None,
+            "base": kept or 0,
         },
         "input": {
             **input_fields(places.input, len(geometry.rows), *_pixels(conv, mapping)),

@@ -134,7 +134,7 @@ def run_passes(
     now = start
     for index in range(mapping.passes):
         blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        now = max(now, weights.load(accepted, conv.map_weights, blocks))
+        now = max(now, weights.load(accepted, 0 if program.kept is not None else conv.map_weights, blocks))
         collect = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
         simulation = PassSimulation(conv, mapping, config, costs, arriving, collect, store(index))
         loads = load is not None and (index == 0 or not mapping.resident)
@@ -149,7 +149,8 @@ def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightSt
     now, operations = start, 0
     for index in range(mapping.passes):
         shape = pass_shape(program.conv, mapping, config, index)
-        now = max(now, weights.load(accepted, shape.block_words, shape.blocks, mapping.channel_groups, mapping.rounds))
+        words = 0 if program.kept is not None else shape.block_words
+        now = max(now, weights.load(accepted, words, shape.blocks, mapping.channel_groups, mapping.rounds))
         now += pass_cycles(shape, config) + DONE_LATENCY
         weights.released.append(now)
         operations += shape.operations(config)

@@ -12,10 +12,12 @@ import numpy.typing as npt
 from compiler.candidates import Candidate
 from compiler.convolution import Convolution
 from compiler.csc_cycles import csc_estimate, simulated_cycles
-from compiler.descriptor import Places, describe, pack
+from compiler.csc_shape import pass_shape
+from compiler.csc_walk import edge_walk
+from compiler.descriptor import Fields, Places, describe, pack
 from compiler.errors import CompilerError
 from compiler.mapping import Mapping, block_cycles, ceil_div, mappings
-from compiler.weights import Beats, weight_beats
+from compiler.weights import Beats, Part, weight_beats
 from hw.config import CoreConfig
 
 TYPICAL_DENSITY = 0.5
@@ -33,6 +35,7 @@ class LayerProgram:
         conv: what runs; mapping: how; config: on what.
         sparse_input, sparse_output: feature maps travel as SM/NZVL, or dense.
         places: where they lie, if they do not travel.
+        kept: the word of the weight memories where its weights stay between runs, None if they stream in each time.
     """
 
     conv: Convolution
@@ -41,24 +44,46 @@ class LayerProgram:
     sparse_input: bool = True
     sparse_output: bool = True
     places: Places | None = None
+    kept: int | None = None
 
     @cached_property
     def descriptor(self) -> int:
         """The bits of the `LayerDescriptor`."""
-        fields = describe(
+        return pack(self._fields, self.config, self.conv.name)
+
+    @cached_property
+    def _fields(self) -> Fields:
+        return describe(
             self.conv,
             self.mapping,
             self.config,
             sparse_input=self.sparse_input,
             sparse_output=self.sparse_output,
             places=self.places,
+            kept=self.kept,
         )
-        return pack(fields, self.config, self.conv.name)
 
     @cached_property
     def weights(self) -> Beats:
         """The beats of the weight stream."""
-        return weight_beats(self.conv, self.mapping, self.config)
+        part = Part.ALL if self.kept is None else Part.PARAMETERS
+        return weight_beats(self.conv, self.mapping, self.config, part)
+
+    @property
+    def held_weights(self) -> Beats:
+        """The beats that bring its weights to where they are kept."""
+        return weight_beats(self.conv, self.mapping, self.config, Part.WORDS)
+
+    @property
+    def hold_fields(self) -> Fields:
+        """The fields of a descriptor that say where weights go."""
+        return {name: self._fields[name] for name in ("passes_last", "split", "weights")}
+
+    @property
+    def memory_words(self) -> int:
+        """Words of the weight memories for all its weights."""
+        block = pass_shape(self.conv, self.mapping, self.config, 0).block_words if self.mapping.run else None
+        return self.mapping.passes * self.mapping.rounds * (self.conv.map_weights if block is None else block)
 
     def stored_input(self, tensor: npt.NDArray) -> npt.NDArray:
         """The rows that are sent, as stored activations [rows, columns, channels], of the input tensor for batch 1."""
@@ -77,9 +102,17 @@ class LayerProgram:
         size = self.mapping.pass_maps
         return [slice(i * size, min((i + 1) * size, self.conv.maps)) for i in range(self.mapping.passes)]
 
-    def multiplies(self, operations: int) -> int:
-        """Useful multiplications of so many operations: one for each map that an activation is multiplied for."""
-        return self.mapping.multiplies(operations, self.conv.maps)
+    def multiplies(self, operations: int, maps: int | None = None) -> int:
+        """Useful multiplications of so many operations: one for each map that an activation is multiplied for.
+
+        `maps`: those that count, if not all. Where a block of maps spans several groups of channels, those of a map's
+        own group count.
+        """
+        all_edges = self.mapping.multiplies(operations, self.conv.maps if maps is None else maps)
+        if not self.mapping.run or self.mapping.packed:
+            return all_edges
+        mapping = self.mapping
+        return all_edges * self.conv.fan // edge_walk(self.conv, self.config, mapping.channel_groups, mapping.rounds).fan
 
 
 def to_stored(values: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
@@ -94,7 +127,7 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
+def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool, kept: bool) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     rows, columns = conv.output_size
     units = rows * columns
@@ -105,21 +138,26 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bo
     loading = loads * mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
     blocks = ceil_div(conv.maps, config.lanes)
-    weights = blocks * block_cycles(conv.map_weights, config)
+    weights = blocks * block_cycles(0 if kept else conv.map_weights, config)
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
     ends = loads * (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends
 
 
-def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False) -> Candidate:
-    """The candidate with the fewest estimated cycles; with `loads`, of an input that arrives meanwhile.
+def fastest(
+    found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False, kept: bool = False
+) -> Candidate:
+    """The candidate with the fewest estimated cycles.
+
+    Args:
+        loads: the input arrives meanwhile; kept: the weights are there already.
 
     What csc takes depends on no input: the best of it by a formula are simulated.
     """
     estimates = {
-        one: csc_estimate(one.conv, one.mapping, config)
+        one: csc_estimate(one.conv, one.mapping, config, kept)
         if one.mapping.run
-        else _estimate(one.conv, one.mapping, config, loads)
+        else _estimate(one.conv, one.mapping, config, loads, kept)
         for one in found
     }
     likely = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)[:SIMULATED]
@@ -127,7 +165,7 @@ def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = Fal
     if others and likely and min(estimates[one] for one in others) <= estimates[likely[0]]:
         return min(others, key=estimates.__getitem__)
     for one in likely if len(likely) > 1 else ():
-        estimates[one] = simulated_cycles(one.conv, one.mapping, config)
+        estimates[one] = simulated_cycles(one.conv, one.mapping, config, kept)
     return min([*likely, *others], key=estimates.__getitem__)
 
 

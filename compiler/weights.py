@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,14 @@ def _parameters(conv: Convolution, maps: npt.NDArray[np.int64]) -> Beats:
     return packed
 
 
+class Part(Enum):
+    """What of a layer's weight stream: all, or what comes with each run or once if its weights are kept."""
+
+    ALL = "all"
+    PARAMETERS = "parameters"
+    WORDS = "words"
+
+
 def _ordered(conv: Convolution, mapping: Mapping, config: CoreConfig) -> npt.NDArray[np.signedinteger]:
     """The weights of each map in the order in which they are read: [maps, weights of a block].
 
@@ -80,7 +89,12 @@ def packed_words(words: npt.NDArray[np.signedinteger], bits: int) -> Beats:
 
 
 def _block(
-    conv: Convolution, ordered: npt.NDArray[np.signedinteger], config: CoreConfig, first: int, last: int
+    conv: Convolution,
+    ordered: npt.NDArray[np.signedinteger],
+    config: CoreConfig,
+    first: int,
+    last: int,
+    part: Part,
 ) -> Beats:
     """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then the weight words."""
     lanes, post_lanes = config.lanes, config.post_lanes
@@ -91,13 +105,14 @@ def _block(
     planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
     weights = np.zeros((ordered.shape[1], lanes), ordered.dtype)
     weights[:, : last - first] = ordered[first:last].T
-    return np.concatenate([planes, packed_words(weights, config.weight_bits)])
+    words = packed_words(weights, config.weight_bits)
+    return {Part.ALL: np.concatenate([planes, words]), Part.PARAMETERS: planes, Part.WORDS: words}[part]
 
 
-def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Beats:
+def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig, part: Part = Part.ALL) -> Beats:
     """The weight stream of a layer: uint8[beats, lanes], lane 0 first.
 
-    Order: pass, block; see `hw.control.weight_loader`.
+    Order: pass, block, parameters before words; see `hw.control.weight_loader`.
 
     Raises:
         CompilerError: a weight is too wide.
@@ -108,7 +123,7 @@ def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig) -> Bea
         start = index * mapping.pass_maps
         end = start + mapping.maps_of_pass(index, conv.maps)
         blocks += [
-            _block(conv, ordered, config, first, min(first + config.lanes, end))
+            _block(conv, ordered, config, first, min(first + config.lanes, end), part)
             for first in range(start, end, config.lanes)
         ]
     return np.concatenate(blocks)

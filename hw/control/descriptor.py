@@ -26,7 +26,7 @@ class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # A
 
     `CONVOLVE`: the array, fed by the dataflow. `ADD`, `SUM`, `MAXIMUM`: the vector unit, two feature maps element by
     element, or the elements of a window. `LOAD`: the input arrives by stream, and stays. `STORE`: the output, there
-    already, leaves by stream.
+    already, leaves by stream. `HOLD`: the weights of a layer arrive, without parameters, for later runs.
     """
 
     CONVOLVE = 0
@@ -35,6 +35,7 @@ class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # A
     MAXIMUM = 3
     LOAD = 4
     STORE = 5
+    HOLD = 6
 
 
 class Dataflow(enum.IntEnum, shape=unsigned(1)):  # type: ignore[call-arg]  # Amaranth's own
@@ -64,6 +65,9 @@ class WeightsLayout(data.StructLayout):
     parameters only); `pass_words`: words that a pass holds in each group, which is more where a group has several
     blocks; `blocks_last` of a full pass and `final_blocks_last` of the last pass: index of the last block of `lanes`
     maps.
+
+    `kept`: the words are there already, brought by a `HOLD`, from word `base` on, pass after pass, and only parameters
+    arrive; a `HOLD` brings them there. Otherwise they go where the ring is free.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -73,6 +77,8 @@ class WeightsLayout(data.StructLayout):
                 "pass_words": range(config.weight_depth + 1),
                 "blocks_last": range(config.groups),
                 "final_blocks_last": range(config.groups),
+                "kept": 1,
+                "base": unsigned(config.weight_address_bits),
             }
         )
 

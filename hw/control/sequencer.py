@@ -104,6 +104,8 @@ class Sequencer(wiring.Component):
                     pass_index.eq(0),
                     self.first_channel.eq(upcoming.output.first_channel),
                 ]
+                with m.If(upcoming.weights.kept):
+                    m.d.sync += self.weights_base.eq(upcoming.weights.base)
                 m.next = "WEIGHTS"
             with m.State("WEIGHTS"):
                 with m.If(moves_only(layer.operation) | (ready_passes != 0)):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import PARAMETER_PLANES, CoreConfig
-from hw.control.descriptor import LayerDescriptor
+from hw.control.descriptor import LayerDescriptor, Operation
 from hw.memory.weights import weight_beat, weight_word
 from hw.post.layouts import ParameterWrite
+
+
+def has_place(layer: Any) -> Value:
+    """Whether the weights of a layer have a place of their own in the weight memories."""
+    return layer.weights.kept | (layer.operation == Operation.HOLD)
 
 
 class WeightLoader(wiring.Component):
@@ -21,7 +28,8 @@ class WeightLoader(wiring.Component):
     pointer on in all groups that hold this block (those with group = block, modulo channel_groups); on the vector unit
     `words` is 0, and a block is its parameters. The first channel_groups blocks of a pass start at the same address,
     the next ones behind them, and so on. At most two passes are held: the one that computes and the next; a word is
-    written once its place in the ring is free.
+    written once its place in the ring is free. Of a layer whose words are `kept` only the parameters come, and of a
+    `HOLD` only the words; these have a place of their own, from `base` on.
 
     Words are packed into beats of a byte a lane (see `weight_beat`); a block's parameters and its first word begin a
     beat. A beat a cycle, and no more than a word a cycle.
@@ -69,6 +77,7 @@ class WeightLoader(wiring.Component):
         last_pass = passes == layer.passes_last
         blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
         fits = before + word < room
+        holds = layer.operation == Operation.HOLD
         parameter = self.parameters.payload
         m.d.comb += [
             self.weight_address.eq(start + before + word),
@@ -91,10 +100,15 @@ class WeightLoader(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.layers.ready.eq(1)
                 with m.If(self.layers.valid):
-                    m.d.sync += [layer.eq(self.layers.payload), passes.eq(0)]
+                    upcoming = self.layers.payload
+                    m.d.sync += [layer.eq(upcoming), passes.eq(0)]
+                    with m.If(has_place(upcoming)):
+                        m.d.sync += start.eq(upcoming.weights.base)
                     m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
-                m.d.comb += self.beats.ready.eq(held != 2)
+                m.d.comb += self.beats.ready.eq((held != 2) & ~holds)
+                with m.If((held != 2) & holds):
+                    m.next = "WEIGHTS"
                 m.d.comb += self.parameters.valid.eq(self.beats.valid & self.beats.ready)
                 with m.If(self.parameters.valid):
                     m.d.sync += plane.eq(plane + 1)
@@ -103,7 +117,7 @@ class WeightLoader(wiring.Component):
                         with m.If(beat == config.post_beats - 1):
                             m.d.sync += beat.eq(0)
                             m.next = "WEIGHTS"
-                            with m.If(layer.weights.words == 0):
+                            with m.If((layer.weights.words == 0) | layer.weights.kept):
                                 finish_block()
             with m.State("WEIGHTS"):
                 m.d.comb += [weighs.eq(1), self.beats.ready.eq(fits & used_up)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from compiler.entries import Entry, Locate, hold_entry, locator, make_entry
 from compiler.errors import CompilerError
@@ -88,18 +89,21 @@ def _stores(lowered: Lowered) -> tuple[list[Store], list[Store]]:
 
 def _with_kept_weights(name: str, lowered: Lowered, locate: Locate, config: CoreConfig) -> list[Entry]:
     """The entries of the operations, the weights of each in a place of its own, one behind the other."""
-    found, words = [], 0
-    for operation in lowered.operations:
-        found.append(make_entry(operation, locate, config, kept=words))
-        layer = found[-1].layer
-        words += layer.memory_words if layer is not None else 0
+    # What they take does not depend on the place.
+    layers = [make_entry(operation, locate, config, kept=0).layer for operation in lowered.operations]
+    ends = list(accumulate(0 if layer is None else layer.memory_words for layer in layers))
+    words = ends[-1]
     if words > config.weight_depth:
         raise CompilerError(
             f"{name}: its weights take {words:,} words of each group's weight memory, but weight_depth of this "
             f"configuration is {config.weight_depth:,}: raise it to {1 << (words - 1).bit_length():,}, or let them "
             "stream in"
         )
-    return found
+    starts = [0, *ends[:-1]]
+    return [
+        make_entry(operation, locate, config, kept=start)
+        for operation, start in zip(lowered.operations, starts, strict=True)
+    ]
 
 
 def compile_network(network: Network, config: AcceleratorConfig, *, keep_weights: bool = False) -> NetworkProgram:

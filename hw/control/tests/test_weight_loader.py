@@ -6,6 +6,7 @@ import pytest
 from amaranth.hdl import Value
 
 from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.control.descriptor import Operation
 from hw.control.weight_loader import WeightLoader
 from sim.harness.amaranth_sim import simulate, stream_put, stream_source
 from sim.harness.payload import unpack
@@ -35,6 +36,9 @@ class Layer:
     passes: int
     blocks: int
     final_blocks: int
+    held: bool = False  # words alone arrive, to `base`
+    kept: bool = False  # and parameters alone, for words that are there
+    base: int = 0
 
     @property
     def rounds(self) -> int:
@@ -52,9 +56,12 @@ class Layer:
             "pass_words": self.pass_words,
             "blocks_last": self.blocks - 1,
             "final_blocks_last": self.final_blocks - 1,
+            "kept": self.kept,
+            "base": self.base,
         }
         split = config.splits.index((self.channel_groups, config.groups // self.channel_groups))
-        return {"passes_last": self.passes - 1, "split": split, "weights": weights}
+        operation = Operation.HOLD if self.held else Operation.CONVOLVE
+        return {"operation": operation, "passes_last": self.passes - 1, "split": split, "weights": weights}
 
 
 def random_layer(config: CoreConfig, rng: random.Random) -> Layer:
@@ -79,6 +86,8 @@ class Stream:
         self.passes: list[Pass] = []
         self._base = 0
         for layer in layers:
+            if layer.held or layer.kept:
+                self._base = layer.base
             for index in range(layer.passes):
                 self._add_pass(layer, layer.final_blocks if index == layer.passes - 1 else layer.blocks)
 
@@ -107,11 +116,11 @@ class Stream:
         one = Pass(layer.pass_words)
         parity = len(self.passes) % 2
         for block in range(blocks):
-            for beat in range(config.post_beats):
+            for beat in range(0 if layer.held else config.post_beats):
                 entry = (parity * config.groups + block) * config.post_beats + beat
                 for plane in range(PARAMETER_PLANES):
                     one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
-            for word, values in enumerate(self._words(layer.words)):
+            for word, values in enumerate(self._words(0 if layer.kept else layer.words)):
                 at = self._base + block // layer.channel_groups * layer.words + word
                 for group in range(block % layer.channel_groups, config.groups, layer.channel_groups):
                     one.weights[group, at % DEPTH] = values
@@ -222,6 +231,22 @@ def test_weights_of_another_width(lanes, post_lanes, weight_bits):
     config = core(2, lanes, post_lanes, weight_bits)
     layers = [random_layer(config, rng) for _ in range(4)]
     Bench(config, layers, "random", 20, seed=weight_bits).run()
+
+
+@pytest.mark.parametrize("stalls", ["none", "random"])
+def test_words_that_are_kept(stalls):
+    """They are brought to places of their own, and stay when parameters alone come for them."""
+    config = core(4)
+    shapes = [(2, 3, 2, 4, 3, 0), (1, 5, 1, 1, 1, 12), (4, 2, 3, 4, 2, 20)]
+    held = [Layer(*shape[:5], held=True, base=shape[5]) for shape in shapes]
+    kept = [Layer(*shape[:5], kept=True, base=shape[5]) for shape in shapes]
+    bench = Bench(config, [*held, *kept, *kept[::-1]], stalls, 10, seed=3)
+    bench.run()
+    brought = [one for one in bench.stream.passes if one.weights and not one.parameters]
+    assert len(brought) == sum(layer.passes for layer in held)
+    for one in brought:
+        assert {place: bench.weights[place] for place in one.weights} == one.weights
+    assert bench.writes == sum(len(one.weights) for one in brought)
 
 
 def test_a_beat_a_cycle():

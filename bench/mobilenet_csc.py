@@ -13,6 +13,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from compiler.program import TYPICAL_DENSITY, LayerProgram, fastest
 from compiler.program_prediction import vector_cycles
 from hw.config import CoreConfig
 from models.golden.fixed_point import requantisation
-from models.layers import Layer, Rounding
+from models.layers import Convolution, Layer, Rounding
 from models.network import (
     AveragePool2D,
     Conv2D,
@@ -70,7 +71,7 @@ class _Builder:
         self.layers: list[Layer] = []
         self.last = "input"
 
-    def add(self, kind: type[Layer], maps: int, **attributes: object) -> None:
+    def add(self, kind: type[Convolution], maps: int, **attributes: Any) -> None:
         name = f"{kind.op}_{len(self.layers)}"
         layer = kind(
             name=name,
@@ -94,7 +95,7 @@ class _Builder:
     def channels(self) -> int:
         return self.tensors[self.last].shape[3]
 
-    def same(self, kernel: int, stride: int) -> dict[str, object]:
+    def same(self, kernel: int, stride: int) -> dict[str, Any]:
         size = self.tensors[self.last].shape[1]
         total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
         one = (total // 2, total - total // 2)

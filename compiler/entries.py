@@ -73,9 +73,7 @@ def check_map(name: str, map: FeatureMap, config: CoreConfig) -> None:
             )
 
 
-def make_entry(
-    operation: HardwareOperation, locate: Locate, config: CoreConfig, *, kept: int | None = None
-) -> Entry:
+def make_entry(operation: HardwareOperation, locate: Locate, config: CoreConfig, *, kept: int | None = None) -> Entry:
     """The entry of an operation.
 
     Args:

@@ -112,7 +112,9 @@ class LayerProgram:
         if not self.mapping.run or self.mapping.packed:
             return all_edges
         mapping = self.mapping
-        return all_edges * self.conv.fan // edge_walk(self.conv, self.config, mapping.channel_groups, mapping.rounds).fan
+        return (
+            all_edges * self.conv.fan // edge_walk(self.conv, self.config, mapping.channel_groups, mapping.rounds).fan
+        )
 
 
 def to_stored(values: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
@@ -144,9 +146,7 @@ def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bo
     return max(computing, loading, collecting, weights) + mapping.passes * ends
 
 
-def fastest(
-    found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False, kept: bool = False
-) -> Candidate:
+def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False, kept: bool = False) -> Candidate:
     """The candidate with the fewest estimated cycles.
 
     Args:

@@ -13,6 +13,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 
+from boards.synthesis.floorplan import constrain
 from boards.synthesis.harness import ScanHarness
 from boards.synthesis.netlist import CELLS, LEFT_MEMORIES, MEMORIES, Demand, Netlist, read_netlist
 from boards.synthesis.report import Report, read_clock, read_usage
@@ -139,6 +140,8 @@ def build(
     with stages(f"{target.name}: synthesis (yosys)"):
         netlist = synthesise(harness, target, folder)
     netlist.check(target, demand)
+    if target.floorplan is not None:
+        constrain(folder / f"{TOP}.json", TOP, target.floorplan)
     with stages(f"{target.name}: place and route (nextpnr)"):
         placement = json.loads(place_and_route(target, folder, frequency).read_text())
     achieved, slowest = read_clock(placement)

@@ -1,8 +1,8 @@
 """Where the hard blocks of a part lie, and which of them each group of the array gets.
 
-An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all that
-belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight memory
-next to them, before place and route, which finds the places of all else.
+An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all
+that belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight
+memory next to them, before place and route, which finds the places of all else.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ class SiteRows:
     def sites(self) -> list[list[Site]]:
         """All sites, row by row."""
         return [
-            [Site(f"X{first + at}/Y{row}/{name}", first + at, row) for first in self.columns for at, name in self.places]
+            [
+                Site(f"X{first + at}/Y{row}/{name}", first + at, row)
+                for first in self.columns
+                for at, name in self.places
+            ]
             for row in self.rows
         ]
 

@@ -90,6 +90,7 @@ class Sequencer(wiring.Component):
             self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
             self.released_words.eq(layer.weights.words),
         ]
+        kind = self._kind(m)
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)
         with m.FSM() as states:
             with m.State("IDLE"):
@@ -109,7 +110,7 @@ class Sequencer(wiring.Component):
                 with m.If(moves_only(layer.operation) | (ready_passes != 0)):
                     m.next = "START"
             with m.State("START"):
-                self._start_pass(m, pass_index)
+                self._start_pass(m, kind, pass_index)
                 m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.idle):
@@ -134,20 +135,30 @@ class Sequencer(wiring.Component):
         self._count(m, states)
         return m
 
-    def _start_pass(self, m: Module, pass_index: Value) -> None:
+    def _start_pass(self, m: Module, kind: data.View, pass_index: Value) -> None:
         layer = self.layer
         first = pass_index == 0
-        convolves = layer.operation == Operation.CONVOLVE
-        loads = (layer.operation == Operation.LOAD) | (convolves & layer.input.streamed)
-        stores = (layer.operation == Operation.STORE) | layer.output.streamed
         m.d.comb += [
             self.start.eq(1),
-            self.convolve.eq(convolves),
-            self.compute.eq(runs_on_vector_unit(layer.operation)),
-            self.load.eq(loads & (first | ~layer.input.resident)),
-            self.present.eq(~loads),
-            self.store.eq(stores & (self.final | ~layer.output.merged)),
+            self.convolve.eq(kind.convolves),
+            self.compute.eq(kind.computes),
+            self.load.eq(kind.loads & (first | ~layer.input.resident)),
+            self.present.eq(~kind.loads),
+            self.store.eq(kind.stores & (self.final | ~layer.output.merged)),
         ]
+
+    def _kind(self, m: Module) -> data.View:
+        """What the layer does, a cycle after its descriptor is there, which is before its first pass starts."""
+        operation = self.layer.operation
+        convolves = operation == Operation.CONVOLVE
+        kind = Signal(data.StructLayout(dict.fromkeys(("convolves", "computes", "loads", "stores"), 1)))
+        m.d.sync += [
+            kind.convolves.eq(convolves),
+            kind.computes.eq(runs_on_vector_unit(operation)),
+            kind.loads.eq((operation == Operation.LOAD) | (convolves & self.layer.input.streamed)),
+            kind.stores.eq((operation == Operation.STORE) | self.layer.output.streamed),
+        ]
+        return kind
 
     def _count(self, m: Module, states: Any) -> None:
         report = self.reports.payload

@@ -60,9 +60,14 @@ class WeightLoader(wiring.Component):
         word = Signal.like(layer.weights.words)
         plane, beat = Signal(range(PARAMETER_PLANES)), Signal(range(config.post_beats))
 
+        # `last_word` goes with `word`, and all that is compared for it is static.
+        single, last_word = Signal(), Signal()
+        m.d.sync += single.eq(layer.weights.words == 1)
         last_pass = passes == layer.passes_last
         blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
-        fits = word < room
+        # A word that fits goes on fitting until it is stored, so that it does may be known a cycle later.
+        fits, stored = Signal(), Signal()
+        m.d.sync += fits.eq(Mux(stored, word + 1, word) < room)
         parameter = self.parameters.payload
         m.d.comb += [
             self.weight_address.eq(start + word),
@@ -94,16 +99,17 @@ class WeightLoader(wiring.Component):
                     with m.If(plane == PARAMETER_PLANES - 1):
                         m.d.sync += [plane.eq(0), beat.eq(beat + 1)]
                         with m.If(beat == config.post_beats - 1):
-                            m.d.sync += beat.eq(0)
+                            m.d.sync += [beat.eq(0), last_word.eq(single)]
                             m.next = "WEIGHTS"
                             with m.If(layer.weights.words == 0):
                                 finish_block()
             with m.State("WEIGHTS"):
                 m.d.comb += self.beats.ready.eq(fits)
-                with m.If(self.beats.valid & fits):
+                m.d.comb += stored.eq(self.beats.valid & fits)
+                with m.If(stored):
                     m.d.comb += self.weight_enable.eq(holders)
-                    m.d.sync += word.eq(word + 1)
-                    with m.If(word + 1 == layer.weights.words):
+                    m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == layer.weights.words)]
+                    with m.If(last_word):
                         m.d.sync += word.eq(0)
                         finish_block()
         m.d.comb += [pass_done.eq(block_done & (block == blocks_last)), self.loaded.eq(pass_done)]

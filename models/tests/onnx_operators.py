@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from models.tests.onnx_writer import GraphWriter
+from models.training.onnx_writer import GraphWriter
 
 MICROSOFT = "com.microsoft"
 BATCH = "N"

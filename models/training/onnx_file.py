@@ -1,0 +1,113 @@
+"""A trained graph as an int8 ONNX file of standard operators: QDQ, QuantizeLinear and DequantizeLinear around each.
+
+Input and output are int8: a pixel of level p is p - 128, and the scores have a scale and zero point of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+from models.tensor import Quantisation
+from models.training.graph import Add, Convolution, Dense, Flatten, GlobalAverage, Graph, MaxPool, Parameters, Step
+from models.training.onnx_writer import GraphWriter
+from models.training.quantising import quantise_activations, quantise_weights
+
+_PIXEL_ZERO = -128
+
+
+def to_onnx(graph: Graph, parameters: Parameters, observed: Mapping[str, npt.NDArray[np.float32]]) -> onnx.ModelProto:
+    """The file of a graph.
+
+    Args:
+        graph: what it computes.
+        parameters: real weights and biases.
+        observed: every step's output on some images, by name; their ranges become the activations' scales.
+
+    Returns:
+        A model of opset 17 with a batch of any size. Each step's int8 output bears the step's name.
+    """
+    file = _File(graph, parameters)
+    for step in graph.steps:
+        file.add(step, observed)
+    return file.model()
+
+
+class _File:
+    def __init__(self, graph: Graph, parameters: Parameters) -> None:
+        self._graph, self._parameters = graph, parameters
+        self._writer = GraphWriter()
+        self._writer.input(graph.input, ["batch", *graph.shape], np.int8)
+        pixels = float(np.float32(graph.pixel_scale))
+        self._quantisations = {graph.input: Quantisation.per_tensor(pixels, _PIXEL_ZERO)}
+        self._reals: dict[str, str] = {}
+
+    def add(self, step: Step, observed: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Append a step."""
+        if isinstance(step, MaxPool | Flatten):
+            self._move(step)
+            return
+        self._quantisations[step.name] = quantise_activations(observed[step.name])
+        result = self._compute(step)
+        scale, zero = _whole(self._quantisations[step.name])
+        self._writer.quantise(result, scale, zero, np.int8, output=step.name)
+
+    def model(self) -> onnx.ModelProto:
+        """The finished file."""
+        last = self._graph.steps[-1]
+        classes = self._graph.weighted()[last.name].shape[0]
+        scores = helper.make_tensor_value_info(last.name, TensorProto.INT8, ["batch", classes])
+        return self._writer.model(scores, name=self._graph.name)
+
+    def _move(self, step: MaxPool | Flatten) -> None:
+        """Operators that leave integers as they are."""
+        (source,) = step.inputs
+        self._quantisations[step.name] = self._quantisations[source]
+        if isinstance(step, Flatten):
+            self._writer.node("Flatten", [source], output=step.name)
+        else:
+            window = [step.size, step.size]
+            self._writer.node("MaxPool", [source], output=step.name, kernel_shape=window, strides=window)
+
+    def _compute(self, step: Step) -> str:
+        """Operators on real values. A rectifier needs none: the output's quantisation saturates at 0.0."""
+        sources = [self._real(name) for name in step.inputs]
+        name = f"{step.name}/real"
+        if isinstance(step, Convolution):
+            (top, bottom), (left, right) = step.padding
+            window = {"strides": [step.stride] * 2, "pads": [top, left, bottom, right]}
+            return self._writer.node("Conv", [*sources, *self._weights(step)], output=name, **window)
+        if isinstance(step, Dense):
+            return self._writer.node("Gemm", [*sources, *self._weights(step)], output=name, transB=1)
+        operator = {Add: "Add", GlobalAverage: "GlobalAveragePool"}[type(step)]
+        return self._writer.node(operator, sources, output=name)
+
+    def _real(self, name: str) -> str:
+        """An activation as real values, dequantised once for all its readers."""
+        if name not in self._reals:
+            scale, zero = _whole(self._quantisations[name])
+            self._reals[name] = self._writer.dequantise(name, scale, zero, np.int8, output=f"{name}/dequantised")
+        return self._reals[name]
+
+    def _weights(self, step: Convolution | Dense) -> tuple[str, str]:
+        """Weights and biases as real values."""
+        (source,) = step.inputs
+        input_scale, _ = _whole(self._quantisations[source])
+        names = f"{step.name}.weight", f"{step.name}.bias"
+        quantised = quantise_weights(*(self._parameters[name] for name in names), input_scale)
+        scales = {names[0]: quantised.scales, names[1]: quantised.scales * np.float32(input_scale)}
+        writer, results = self._writer, []
+        for name, data in zip(names, (quantised.weights, quantised.bias), strict=True):
+            integers = writer.constant(data, name=f"{name}/quantised")
+            zeros = np.zeros(len(data), data.dtype)
+            results.append(writer.dequantise(integers, scales[name], zeros, data.dtype, output=name, axis=0))
+        return results[0], results[1]
+
+
+def _whole(quantisation: Quantisation) -> tuple[float, int]:
+    """Scale and zero point of an activation."""
+    return float(quantisation.scale[0]), int(quantisation.zero_point[0])

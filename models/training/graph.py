@@ -102,4 +102,3 @@ class Graph:
             parameters[f"{name}.weight"] = (rng.normal(size=step.shape) * spread).astype(np.float32)
             parameters[f"{name}.bias"] = np.zeros(step.shape[0], np.float32)
         return parameters
-

@@ -79,8 +79,9 @@ class _File:
         name = f"{step.name}/real"
         if isinstance(step, Convolution):
             (top, bottom), (left, right) = step.padding
-            window = {"strides": [step.stride] * 2, "pads": [top, left, bottom, right]}
-            return self._writer.node("Conv", [*sources, *self._weights(step)], output=name, **window)
+            strides, pads = [step.stride] * 2, [top, left, bottom, right]
+            inputs = [*sources, *self._weights(step)]
+            return self._writer.node("Conv", inputs, output=name, strides=strides, pads=pads)
         if isinstance(step, Dense):
             return self._writer.node("Gemm", [*sources, *self._weights(step)], output=name, transB=1)
         operator = {Add: "Add", GlobalAverage: "GlobalAveragePool"}[type(step)]
@@ -97,15 +98,18 @@ class _File:
         """Weights and biases as real values."""
         (source,) = step.inputs
         input_scale, _ = _whole(self._quantisations[source])
-        names = f"{step.name}.weight", f"{step.name}.bias"
-        quantised = quantise_weights(*(self._parameters[name] for name in names), input_scale)
-        scales = {names[0]: quantised.scales, names[1]: quantised.scales * np.float32(input_scale)}
-        writer, results = self._writer, []
-        for name, data in zip(names, (quantised.weights, quantised.bias), strict=True):
-            integers = writer.constant(data, name=f"{name}/quantised")
-            zeros = np.zeros(len(data), data.dtype)
-            results.append(writer.dequantise(integers, scales[name], zeros, data.dtype, output=name, axis=0))
-        return results[0], results[1]
+        weights, bias = self._parameters[f"{step.name}.weight"], self._parameters[f"{step.name}.bias"]
+        quantised = quantise_weights(weights, bias, input_scale)
+        return (
+            self._constant(f"{step.name}.weight", quantised.weights, quantised.scales),
+            self._constant(f"{step.name}.bias", quantised.bias, quantised.scales * np.float32(input_scale)),
+        )
+
+    def _constant(self, name: str, integers: npt.NDArray, scales: npt.NDArray[np.float32]) -> str:
+        """Constants with a scale for each output, as real values called ``name``."""
+        stored = self._writer.constant(integers, name=f"{name}/quantised")
+        zeros = np.zeros(len(integers), integers.dtype)
+        return self._writer.dequantise(stored, scales, zeros, integers.dtype, output=name, axis=0)
 
 
 def _whole(quantisation: Quantisation) -> tuple[float, int]:

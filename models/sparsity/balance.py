@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from models.layers import Conv2D, FullyConnected, WeightedLayer
 from models.network import Network
-from models.sparsity.merging import merge_kernels, unit_loads
+from models.sparsity.merging import MergingError, merge_kernels, unit_loads
 from models.sparsity.partitions import nonzeros_by_kernel
 from models.sparsity.pruning import Mask, Rule, balanced_mask
 
@@ -44,7 +44,12 @@ def grid_cycles(nonzeros: npt.NDArray, pus: int, slots: int, dealing: Dealing) -
 
     Returns:
         The sum over all passes and tiles of the largest load of a unit.
+
+    Raises:
+        MergingError: no units or slots.
     """
+    if min(pus, slots) < 1:
+        raise MergingError(f"kernels do not fit {pus} units of {slots} slots")
     order = np.arange(nonzeros.shape[1])
     if dealing is not Dealing.IN_ORDER:
         order = np.argsort(-nonzeros.sum(axis=0), kind="stable")

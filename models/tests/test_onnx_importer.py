@@ -70,6 +70,7 @@ def test_unsigned_weights_of_zero_point_128(tmp_path):
     values = np.arange(6 * 4 * 9).reshape(6, 4, 3, 3).astype(np.uint8)
     (layer,) = read(tmp_path, convolution(weights=values, zeros=np.full(6, 128, np.uint8))).layers
     assert isinstance(layer, Conv2D) and layer.weights[0, 0, 0, 0] == -128
+    np.testing.assert_array_equal(layer.weights.transpose(0, 3, 1, 2) == 0, values == 128)
 
 
 def test_depthwise_convolution(tmp_path):

@@ -17,6 +17,7 @@ from models.tensor import Quantisation
 _LEVELS = 255
 _LOWEST, _HIGHEST = -128, 127
 _LARGEST_WEIGHT = 127
+_LARGEST_BIAS = 1 << 30
 # Shares of the observed range that are tried.
 _SHARES = np.linspace(0.4, 1, 31)
 
@@ -44,7 +45,9 @@ def quantise_weights(
     A weight too small for a step becomes one step, not 0: pruning has kept it, and partitions stay as full as they are.
     """
     rows = abs(weights).reshape(len(weights), -1).max(axis=1)
-    scales = np.where(rows > 0, rows / _LARGEST_WEIGHT, 1).astype(np.float32)
+    # Where a kernel is next to nothing, its scale is still large enough for its bias to fit.
+    scales = np.maximum(rows / _LARGEST_WEIGHT, abs(bias) / input_scale / _LARGEST_BIAS)
+    scales = np.where(scales > 0, scales, 1).astype(np.float32)
     steps = weights / scales.reshape(-1, *[1] * (weights.ndim - 1))
     rounded = np.rint(steps)
     rounded = np.where(rounded == 0, np.sign(weights), rounded)

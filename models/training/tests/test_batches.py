@@ -27,7 +27,7 @@ def test_every_image_comes_once_with_its_label(count, size):
 def test_shifts_and_mirrors_are_all_there_is():
     source = images(3)
     wide = np.pad(source, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    possible = {}
+    possible: dict[tuple[int, bytes], tuple[int, int, bool]] = {}
     for row in range(3):
         for column in range(3):
             window = wide[:, row : row + 4, column : column + 5]

@@ -89,8 +89,8 @@ PLANS = {
     "lenet5": Plan(
         lenet5(),
         lambda graph: graph.initial(_SEED),
-        Recipe(8, 2e-3, _DIGITS),
-        (Stage(0.3, Recipe(6, 1e-3, _DIGITS), 3), Stage(0.1, Recipe(10, 1e-3, _DIGITS), 5)),
+        Recipe(6, 2e-3, _DIGITS),
+        (Stage(0.3, Recipe(4, 1e-3, _DIGITS), 2), Stage(0.1, Recipe(6, 1e-3, _DIGITS), 3)),
         (),
         mnist.training_set,
         mnist.test_set,

@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.importers.onnx import cyclic
+from models.importers.onnx.reader import SKIPSTONE
+
 OPSET = 17
 _TYPES = {np.dtype(np.int8): TensorProto.INT8, np.dtype(np.uint8): TensorProto.UINT8}
 
@@ -72,4 +75,6 @@ class GraphWriter:
         graph = helper.make_graph(self.nodes, name, self.inputs, infos, self.constants)
         domains = sorted({node.domain for node in self.nodes if node.domain})
         versions = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
-        return helper.make_model(graph, opset_imports=versions, ir_version=8)
+        functions = [cyclic.definition()] if SKIPSTONE in domains else []
+        # 9 is the first version whose functions have attributes with defaults.
+        return helper.make_model(graph, opset_imports=versions, functions=functions, ir_version=9)

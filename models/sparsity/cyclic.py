@@ -274,14 +274,23 @@ def exact_fans(nodes: int) -> tuple[int, ...]:
 
 
 def several_paths(
-    inputs: int, outputs: int, fans: tuple[int, int], *, kernel: Kernel = (1, 1), spatial: int = 0
+    inputs: int,
+    outputs: int,
+    fans: tuple[int, int],
+    *,
+    kernel: Kernel = (1, 1),
+    spatial: int = 0,
+    nodes: int | None = None,
 ) -> CyclicCascade:
     """CSC-II: two layers, and fans[0] x fans[1] / nodes paths between each pair of ends.
 
+    Arguments as `one_path` has them.
+
     Raises:
-        CyclicError: fans[1] does not divide the nodes, or nodes / fans[1] does not divide fans[0].
+        CyclicError: fans[1] does not divide the nodes, or nodes / fans[1] does not divide fans[0]; fewer nodes than
+            inputs.
     """
-    nodes, (first, second) = max(inputs, outputs), fans
+    nodes, (first, second) = nodes or max(inputs, outputs), fans
     if second < 1 or nodes % second or first % (nodes // second):
         raise CyclicError(
             f"fans of {list(fans)} do not give {nodes} nodes a whole number of paths: the second must divide the "

@@ -71,6 +71,13 @@ def test_two_layers_with_several_paths(nodes):
         assert several_paths(nodes, nodes, (2 * side, 2 * side)).parameters == 2 * nodes * 2 * side
 
 
+def test_several_paths_on_more_nodes_than_either_end():
+    """As many nodes as have the divisors that are wanted; inputs that are not there are zero."""
+    cascade = several_paths(10, 15, (8, 8), nodes=16)
+    assert (counted(cascade) == 4).all() and counted(cascade).shape == (15, 10)
+    assert cascade.parameters == 16 * 8 + 15 * 8
+
+
 def test_paths_by_distance_are_those_counted_edge_by_edge():
     for cascade in (one_path(30, 30, (5, 3, 2)), one_path(23, 23, (3, 3, 3)), several_paths(24, 24, (8, 12))):
         ends = np.arange(cascade.nodes)

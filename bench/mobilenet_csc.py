@@ -36,11 +36,11 @@ def variants() -> tuple[Variant, ...]:
     """Cyclic layers for the last two, from the most weights to the fewest."""
     return (
         Variant(
-            "CSC-II, 1024 nodes, all rows (published)",
+            "CSC-II, 1024 nodes, all computed",
             (several_paths(512, 512, (64, 64)), several_paths(512, 1024, (128, 128))),
         ),
         Variant(
-            "CSC-II, 1024 nodes, 1000 rows",
+            "CSC-II, 1024 nodes, 1000 computed",
             (several_paths(512, 512, (64, 64)), several_paths(512, 1000, (128, 128), nodes=1024)),
         ),
         Variant(
@@ -48,11 +48,11 @@ def variants() -> tuple[Variant, ...]:
             (several_paths(512, 512, (64, 64)), several_paths(512, 1000, (128, 64), nodes=512)),
         ),
         Variant(
-            "CSC-I, 512 nodes, two layers each",
+            "CSC-I, 512 nodes, 2 layers each",
             (one_path(512, 512, (16, 32)), one_path(512, 1000, (32, 16), nodes=512)),
         ),
         Variant(
-            "CSC-I, 512 nodes, three layers each",
+            "CSC-I, 512 nodes, 3 layers each",
             (one_path(512, 512, (8, 8, 8)), one_path(512, 1000, (8, 8, 8), nodes=512)),
         ),
     )

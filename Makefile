@@ -104,6 +104,11 @@ train-pruned: networks ## Train and prune LeNet-5 and ResNet-8 with PyTorch, int
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
 	$(BIN)/python -m models.training.pruned
 
+.PHONY: train-csc
+train-csc: setup ## Train LeNet-300-100 and a CNN with cyclic layers with PyTorch, into build/trained (an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python -m models.training.csc
+
 .PHONY: clean
 clean: ## Remove what the other targets made, but for .venv
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache *.egg-info

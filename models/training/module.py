@@ -9,7 +9,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
-from models.training.graph import Add, Convolution, Dense, Flatten, GlobalAverage, Graph, MaxPool, Parameters, Step
+from models.training.graph import (
+    Add,
+    Convolution,
+    Cyclic,
+    Dense,
+    Flatten,
+    GlobalAverage,
+    Graph,
+    MaxPool,
+    Parameters,
+    Point,
+    Step,
+    Weighted,
+)
 
 
 class Classifier(nn.Module):
@@ -18,6 +31,7 @@ class Classifier(nn.Module):
     def __init__(self, graph: Graph, parameters: Parameters) -> None:
         super().__init__()
         self.graph = graph
+        self._names = tuple(parameters)
         self.values = nn.ParameterDict(
             {_key(name): nn.Parameter(torch.from_numpy(value.copy())) for name, value in parameters.items()}
         )
@@ -37,14 +51,19 @@ class Classifier(nn.Module):
         """A step's weights."""
         return self.values[_key(f"{step}.weight")]
 
-    def bias(self, step: str) -> nn.Parameter:
-        """A step's biases."""
-        return self.values[_key(f"{step}.bias")]
+    def bias(self, step: str) -> nn.Parameter | None:
+        """A step's biases, if it has some."""
+        name = f"{step}.bias"
+        return self.values[_key(name)] if name in self._names else None
+
+    def finish(self, step: Weighted, sums: Tensor) -> Tensor:
+        """What follows a step's sums: its rectifier, if it has one."""
+        return F.relu(sums) if step.relu else sums
 
     def parameters_by_name(self) -> Parameters:
         """Copies of all weights and biases."""
-        names = [f"{step}.{kind}" for step in self.graph.weighted() for kind in ("weight", "bias")]
-        return {name: np.ascontiguousarray(self.values[_key(name)].detach().numpy()).copy() for name in names}
+        values = {name: self.values[_key(name)].detach().numpy() for name in self._names}
+        return {name: np.ascontiguousarray(value).copy() for name, value in values.items()}
 
 
 def _key(name: str) -> str:
@@ -59,12 +78,22 @@ def _convolve(module: Classifier, step: Convolution, x: Tensor) -> Tensor:
         result = F.conv2d(x, weights, bias, stride=step.stride, padding=(top, left))
     else:
         result = F.conv2d(F.pad(x, (left, right, top, bottom)), weights, bias, stride=step.stride)
-    return F.relu(result) if step.relu else result
+    return module.finish(step, result)
 
 
 def _multiply(module: Classifier, step: Dense, x: Tensor) -> Tensor:
-    result = F.linear(x, module.weight(step.name), module.bias(step.name))
-    return F.relu(result) if step.relu else result
+    return module.finish(step, F.linear(x, module.weight(step.name), module.bias(step.name)))
+
+
+def _convolve_cyclic(module: Classifier, step: Cyclic, x: Tensor) -> Tensor:
+    """As a dense layer whose other weights are 0: PyTorch is fastest at those."""
+    packed, bias, support = module.weight(step.name), module.bias(step.name), step.support
+    edges = torch.from_numpy(support.sources)[:, :, None, None].expand(support.shape)
+    weights = packed.new_zeros((support.rows, support.nodes, *support.kernel)).scatter(1, edges, packed)
+    if x.shape[2:] == support.kernel == (1, 1):
+        return module.finish(step, F.linear(x[:, :, 0, 0], weights[:, :, 0, 0], bias)[:, :, None, None])
+    (top, bottom), (left, right) = step.padding
+    return module.finish(step, F.conv2d(F.pad(x, (left, right, top, bottom)), weights, bias, stride=step.stride))
 
 
 def _add(module: Classifier, step: Add, first: Tensor, second: Tensor) -> Tensor:
@@ -83,11 +112,17 @@ def _flatten(module: Classifier, step: Flatten, x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
+def _point(module: Classifier, step: Point, x: Tensor) -> Tensor:
+    return x.flatten(1)[:, :, None, None]
+
+
 _OPERATORS: dict[type[Step], Callable[..., Tensor]] = {
     Convolution: _convolve,
     Dense: _multiply,
+    Cyclic: _convolve_cyclic,
     Add: _add,
     MaxPool: _max_pool,
     GlobalAverage: _average,
     Flatten: _flatten,
+    Point: _point,
 }

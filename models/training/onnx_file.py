@@ -1,5 +1,7 @@
 """A trained graph as an int8 ONNX file of standard operators: QDQ, QuantizeLinear and DequantizeLinear around each.
 
+Support layers of cyclic networks are the operator that `models.importers.onnx.cyclic` defines, on integers.
+
 Input and output are int8: a pixel of level p is p - 128, and the scores have a scale and zero point of their own.
 """
 
@@ -12,8 +14,22 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
+from models.importers.onnx import cyclic
+from models.importers.onnx.reader import SKIPSTONE
 from models.tensor import Quantisation
-from models.training.graph import Add, Convolution, Dense, Flatten, GlobalAverage, Graph, MaxPool, Parameters, Step
+from models.training.graph import (
+    Add,
+    Convolution,
+    Cyclic,
+    Dense,
+    Flatten,
+    GlobalAverage,
+    Graph,
+    MaxPool,
+    Parameters,
+    Point,
+    Step,
+)
 from models.training.onnx_writer import GraphWriter
 from models.training.quantising import quantise_activations, quantise_weights
 
@@ -48,10 +64,13 @@ class _File:
 
     def add(self, step: Step, observed: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Append a step."""
-        if isinstance(step, MaxPool | Flatten):
+        if isinstance(step, MaxPool | Flatten | Point):
             self._move(step)
             return
         self._quantisations[step.name] = quantise_activations(observed[step.name])
+        if isinstance(step, Cyclic):
+            self._convolve_cyclic(step)
+            return
         result = self._compute(step)
         scale, zero = _whole(self._quantisations[step.name])
         self._writer.quantise(result, scale, zero, np.int8, output=step.name)
@@ -63,12 +82,15 @@ class _File:
         scores = helper.make_tensor_value_info(last.name, TensorProto.INT8, ["batch", classes])
         return self._writer.model(scores, name=self._graph.name)
 
-    def _move(self, step: MaxPool | Flatten) -> None:
+    def _move(self, step: MaxPool | Flatten | Point) -> None:
         """Operators that leave integers as they are."""
         (source,) = step.inputs
         self._quantisations[step.name] = self._quantisations[source]
         if isinstance(step, Flatten):
             self._writer.node("Flatten", [source], output=step.name)
+        elif isinstance(step, Point):
+            shape = self._writer.constant([0, -1, 1, 1], np.int64, name=f"{step.name}/shape")
+            self._writer.node("Reshape", [source, shape], output=step.name)
         else:
             window = [step.size, step.size]
             self._writer.node("MaxPool", [source], output=step.name, kernel_shape=window, strides=window)
@@ -86,6 +108,29 @@ class _File:
             return self._writer.node("Gemm", [*sources, *self._weights(step)], output=name, transB=1)
         operator = {Add: "Add", GlobalAverage: "GlobalAveragePool"}[type(step)]
         return self._writer.node(operator, sources, output=name)
+
+    def _convolve_cyclic(self, step: Cyclic) -> None:
+        """A node on integers; a rectifier is the output's saturation here, too."""
+        (source,) = step.inputs
+        (top, bottom), (left, right) = step.padding
+        name, writer = f"{step.name}.weight", self._writer
+        bias = self._parameters.get(f"{step.name}.bias", np.zeros(step.shape[0], np.float32))
+        quantised = quantise_weights(self._parameters[name], bias, _whole(self._quantisations[source])[0])
+        inputs = [
+            *(source, *self._stated(source)),
+            *(writer.constant(quantised.weights, name=f"{name}/quantised"), writer.scale(quantised.scales.tolist())),
+            *(writer.constant(np.zeros(step.shape[0], np.int8), stem="zero"), *self._stated(step.name)),
+        ]
+        if step.bias:
+            inputs.append(writer.constant(quantised.bias, name=f"{step.name}.bias/quantised"))
+        edges = {"cyclic_dilation": step.support.dilation, "group": step.shape[0]}
+        window = {"strides": [step.stride] * 2, "pads": [top, left, bottom, right]}
+        writer.node(cyclic.OPERATOR, inputs, SKIPSTONE, output=step.name, **edges, **window)
+
+    def _stated(self, name: str) -> tuple[str, str]:
+        """Scale and zero point of an activation, as constants."""
+        scale, zero = _whole(self._quantisations[name])
+        return self._writer.scale(scale), self._writer.constant(zero, np.int8, "zero")
 
     def _real(self, name: str) -> str:
         """An activation as real values, dequantised once for all its readers."""

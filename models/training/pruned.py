@@ -8,24 +8,20 @@ The test images are looked at only to print the accuracy.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import onnx
-import torch
 
 from models import zoo
-from models.errors import SkipstoneError
-from models.files import write_atomically
 from models.sparsity.pruning import CubicSchedule, Pruner, Rule
 from models.training.batches import Augmentation
+from models.training.command import quantised, run
 from models.training.graph import Convolution, Dense, Graph, Parameters
-from models.training.loop import Images, Labels, Recipe, accuracy, observe, steps_of, train
+from models.training.loop import Images, Labels, Recipe, accuracy, steps_of, train
 from models.training.module import Classifier
-from models.training.onnx_file import to_onnx
 from models.training.topologies import lenet5, parameters_of, resnet8
 from models.zoo import cifar10, mnist
 
@@ -35,7 +31,6 @@ CHANNEL_TILE = 16
 LANES = 16
 """Outputs of a fully connected layer that share a pattern."""
 
-_CALIBRATION_IMAGES = 500
 _SEED = 0
 
 
@@ -122,7 +117,7 @@ def results(plan: Plan, say: Callable[[str], None] = print) -> Iterator[tuple[st
     if plan.dense is not None:
         say(f"{plan.graph.name}: dense")
         train(dense, images, labels, plan.dense, seed=_SEED, say=say)
-        yield plan.graph.name, _quantised(dense, images)
+        yield plan.graph.name, quantised(dense, images)
     _say_accuracy(dense, plan, say)
     module, density = Classifier(plan.graph, dense.parameters_by_name()), 1.0
     for stage in plan.stages:
@@ -132,12 +127,7 @@ def results(plan: Plan, say: Callable[[str], None] = print) -> Iterator[tuple[st
         train(module, images, labels, stage.recipe, pruner=pruner, teacher=dense, seed=_SEED, say=say)
         _say_accuracy(module, plan, say)
         density = stage.density
-        yield f"{plan.graph.name}_pruned{round(100 * density)}", _quantised(module, images)
-
-
-def _quantised(module: Classifier, images: Images) -> onnx.ModelProto:
-    observed = observe(module, images[:_CALIBRATION_IMAGES])
-    return to_onnx(module.graph, module.parameters_by_name(), observed)
+        yield f"{plan.graph.name}_pruned{round(100 * density)}", quantised(module, images)
 
 
 def _say_accuracy(module: Classifier, plan: Plan, say: Callable[[str], None]) -> None:
@@ -146,23 +136,8 @@ def _say_accuracy(module: Classifier, plan: Plan, say: Callable[[str], None]) ->
 
 def main(arguments: list[str] | None = None) -> int:
     """Train the networks that are named, or all; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m models.training.pruned", description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", help=f"of {', '.join(PLANS)}; all if none is named")
-    parser.add_argument("--output", type=Path, default=Path("build/trained"), help="folder for the .onnx files")
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # sums in one order: the same files on every run
-    try:
-        for name in given.networks or PLANS:
-            if name not in PLANS:
-                raise SkipstoneError(f"{name}: there is no training of it; there is of {', '.join(PLANS)}")
-            for result, model in results(PLANS[name]):
-                path = given.output / f"{result}.onnx"
-                write_atomically(path, model.SerializeToString())
-                print(f"wrote {path}", flush=True)
-    except (SkipstoneError, OSError) as error:
-        print(f"train-pruned: {error}", file=sys.stderr)
-        return 2
-    return 0
+    trainings = {name: partial(results, plan) for name, plan in PLANS.items()}
+    return run("pruned", "Train and prune LeNet-5 and ResNet-8.", trainings, arguments)
 
 
 if __name__ == "__main__":

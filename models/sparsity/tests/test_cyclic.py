@@ -8,6 +8,7 @@ from models.sparsity.cyclic import (
     CyclicError,
     SupportLayer,
     exact_fans,
+    narrowing,
     one_path,
     several_paths,
     uniform_fans,
@@ -98,6 +99,26 @@ def test_more_inputs_than_outputs_or_fewer(inputs, outputs):
     assert cascade.macs() == cascade.parameters and cascade.dense_parameters == inputs * outputs
 
 
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "nodes", "first", "fans"),
+    [
+        (784, 300, 308, 28, (28,)),
+        (784, 300, 294, 16, (7, 7)),
+        (784, 10, 112, 7, (4, 4, 7)),
+        (300, 100, 50, 6, (10, 5)),
+        (12, 5, 4, 3, (2, 2)),
+        (6, 7, 2, 3, (2,)),
+    ],
+)
+def test_narrowing_first_has_exactly_one_path(inputs, outputs, nodes, first, fans):
+    layers = narrowing(inputs, outputs, nodes, first, fans)
+    reached = np.eye(inputs)
+    for layer in layers:
+        reached = layer.expand(np.ones(layer.shape))[:, :, 0, 0] @ reached
+    assert reached.shape == (outputs, inputs) and (reached == 1).all()
+    assert sum(layer.parameters for layer in layers) == nodes * (first + sum(fans[:-1])) + outputs * fans[-1]
+
+
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 30), (16, 32), (9, 10), (1, 9)])
 def test_more_outputs_than_nodes_start_over(inputs, outputs):
     """On as many nodes as inputs: exactly one path still, and fewer weights than on as many nodes as outputs."""
@@ -185,6 +206,10 @@ def test_lenet_300_100_shrinks_as_published():
         (lambda: one_path(6, 6, (2, 6)), "at most 3 edges an output with a dilation of 2, not 6"),
         (lambda: uniform_fans(10, 1), "a fan of 1 reaches no other node"),
         (lambda: several_paths(12, 12, (4, 5)), "do not give 12 nodes a whole number of paths"),
+        (lambda: narrowing(12, 5, 4, 5, (2, 2)), "a first fan of 5 and .* do not narrow 12 inputs to 4 nodes"),
+        (lambda: narrowing(12, 5, 6, 3, (2, 2)), "do not narrow 12 inputs to 6 nodes"),
+        (lambda: narrowing(12, 5, 4, 3, (2,)), r"fans of \[2\] do not narrow"),
+        (lambda: narrowing(12, 5, 4, 0, ()), "a first fan of 0"),
         (lambda: SupportLayer(4, 2, 1, 0), "sizes are at least 1"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4, 1, 1))), "values outside the 2 edges"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4))), r"of shape \[4, 4\], not \[4, 4, 1, 1\]"),

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from models.training.graph import Graph, Parameters, Weighted
 from models.training.module import Classifier
 
+_EPSILON = 1e-5
+
 
 class NormalisedClassifier(Classifier):
     """The network of a graph with batch normalisation before each rectifier that follows weights.
@@ -20,7 +22,7 @@ class NormalisedClassifier(Classifier):
         super().__init__(graph, parameters)
         rectified = [step for step in graph.weighted().values() if step.relu]
         self._places = {step.name: place for place, step in enumerate(rectified)}
-        self._norms = nn.ModuleList([nn.BatchNorm2d(step.shape[0]) for step in rectified])
+        self._norms = nn.ModuleList([nn.BatchNorm2d(step.shape[0], _EPSILON) for step in rectified])
 
     def finish(self, step: Weighted, sums: Tensor) -> Tensor:
         if not step.relu:
@@ -32,11 +34,11 @@ class NormalisedClassifier(Classifier):
         """Weights and biases of the network without normalisation that computes the same once trained."""
         parameters = super().parameters_by_name()
         for name, place in self._places.items():
-            norm = self._norms[place]
+            state = self._norms[place].state_dict()
             gain, shift, mean, variance = (
-                value.detach().numpy() for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+                state[value].numpy() for value in ("weight", "bias", "running_mean", "running_var")
             )
-            gain = gain / np.sqrt(variance + norm.eps)
+            gain = gain / np.sqrt(variance + _EPSILON)
             weights, bias = f"{name}.weight", f"{name}.bias"
             parameters[weights] = parameters[weights] * gain.reshape(-1, *[1] * (parameters[weights].ndim - 1))
             parameters[bias] = (parameters[bias] - mean) * gain + shift

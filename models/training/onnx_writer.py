@@ -75,6 +75,6 @@ class GraphWriter:
         graph = helper.make_graph(self.nodes, name, self.inputs, infos, self.constants)
         domains = sorted({node.domain for node in self.nodes if node.domain})
         versions = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
-        functions = [cyclic.definition()] if SKIPSTONE in domains else []
+        functions = [cyclic.definition(self.opset)] if SKIPSTONE in domains else []
         # 9 is the first version whose functions have attributes with defaults.
         return helper.make_model(graph, opset_imports=versions, functions=functions, ir_version=9)

@@ -27,15 +27,17 @@ from models.layers import CyclicConv2D
 from models.network import NetworkError
 
 OPERATOR = "CyclicConv"
-# Squeeze and Unsqueeze take their axes as inputs from 13 on.
-_OPSET = 13
 _REQUIRED = ("cyclic_dilation", "group")
 _WINDOW = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 _INPUTS = ("x", "x_scale", "x_zero_point", "w", "w_scale", "w_zero_point", "y_scale", "y_zero_point", "B")
 
 
-def definition() -> onnx.FunctionProto:
-    """The operator in standard ones: each edge's channel is gathered, then each output is a group of a convolution."""
+def definition(opset: int) -> onnx.FunctionProto:
+    """The operator in standard ones: each edge's channel is gathered, then each output is a group of a convolution.
+
+    Args:
+        opset: of the standard operators, the file's own; 13 or more, with which Unsqueeze takes its axes as an input.
+    """
     nodes = [
         _constant("zero", 0),
         _constant("one", 1),
@@ -67,7 +69,7 @@ def definition() -> onnx.FunctionProto:
         _INPUTS,
         ["y"],
         nodes,
-        [helper.make_opsetid("", _OPSET)],
+        [helper.make_opsetid("", opset)],
         attributes=_REQUIRED,
         attribute_protos=[helper.make_attribute(name, value) for name, value in _WINDOW.items()],
         doc_string="Convolution whose output n reads input channels (n + j * cyclic_dilation) mod in_nodes, j < fan_in",

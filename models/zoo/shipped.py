@@ -5,7 +5,12 @@ from pathlib import Path
 from models.zoo.cache import ZooError, digest
 
 _FOLDER = Path(__file__).parent / "files"
-_CHECKSUMS: dict[str, str] = {}
+_CHECKSUMS: dict[str, str] = {
+    "lenet300_csc12": "2e982b2b8de5ec13d0d3b0a57ae46c505804953f82d2916767cd30206c88dd40",
+    "lenet300_csc21": "6f7b01c3dbc72ea2f0dc417e496d99dc88e383f6870f5d4ed67cf7aec5fcf401",
+    "lenet300_csc46": "d3a3f3520e8e88a0d5676c34cb60d0180d1b9de883576c78c5e6b972c4d9b97a",
+    "cifar_csc": "24201303dab3af6f3cbdc7e7cedb32ad1a30ca3765b61887c723e74f064a2a22",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -96,8 +96,18 @@ synth: setup ## Synthesise, place and route for ECP5 and iCE40, and check what i
 	$(BIN)/skipstone synth $(call options,TARGET GROUPS LANES FREQ JSON)
 
 .PHONY: accuracy
-accuracy: networks ## Classify the CIFAR-10 test images with the golden model
+accuracy: networks ## Classify the test images of CIFAR-10 or MNIST with the golden model
 	$(BIN)/skipstone accuracy '$(NETWORK)' $(call options,JSON)
+
+.PHONY: train-pruned
+train-pruned: networks ## Train and prune LeNet-5 and ResNet-8 with PyTorch, into build/trained (an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python -m models.training.pruned
+
+.PHONY: train-csc
+train-csc: setup ## Train LeNet-300-100 and a CNN with cyclic layers with PyTorch, into build/trained (an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python -m models.training.csc
 
 .PHONY: clean
 clean: ## Remove what the other targets made, but for .venv

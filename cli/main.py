@@ -21,6 +21,7 @@ COMMANDS = {
     "serve-sim": "Run a simulated board behind a pseudo-terminal.",
     "golden": "Run a network through the golden model and write every tensor.",
     "inspect": "Show a network: a row a layer, with shapes, multiplies and zeros.",
+    "balance": "Show how evenly a network's zero weights load an array that skips them.",
     "accuracy": "Classify a whole test set with the golden model.",
     "verilog": "Write the Verilog of an accelerator.",
     "synth": "Synthesise, place and route an accelerator, and check what it takes.",

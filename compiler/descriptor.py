@@ -14,7 +14,7 @@ from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import Dataflow, LayerDescriptor, Operation
+from hw.control.descriptor import LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
 
 Fields = dict[str, Any]
@@ -126,13 +126,12 @@ def _modulus(config: CoreConfig) -> int:
 
 
 def _run(conv: Convolution, mapping: Mapping, places: Places, config: CoreConfig) -> Fields:
-    """The fields that choose the dataflow, and what csc needs to step from run to run; a row's last has no next."""
+    """What csc needs to step from run to run; a row's last has no next."""
     if not mapping.run:
         return {}
     more = mapping.run < conv.output_size[1]
     columns = mapping.run * mapping.geometry.unit_columns * more
     return {
-        "dataflow": int(Dataflow.CSC),
         "run": {
             "outputs_last": mapping.run - 1,
             "columns": columns,
@@ -166,6 +165,7 @@ def describe(
     zero = conv.output_zero_point
     return {
         "operation": int(Operation.CONVOLVE),
+        **({"dataflow": mapping.number} if len(config.dataflows) > 1 else {}),
         **_run(conv, mapping, places, config),
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),

@@ -107,9 +107,14 @@ class Mapping:
         return operations * maps // blocks
 
     @property
+    def number(self) -> int:
+        """The dataflow, as the descriptor has it."""
+        return int(Dataflow.CSC if self.run else Dataflow.NULLHOP)
+
+    @property
     def dataflow(self) -> str:
         """Name of the front end that feeds the array."""
-        return DATAFLOW_NAMES[int(Dataflow.CSC if self.run else Dataflow.NULLHOP)]
+        return DATAFLOW_NAMES[self.number]
 
     @property
     def lanes(self) -> int:
@@ -133,6 +138,9 @@ def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) 
     Raises:
         CompilerError: names the layer, the limit, and both values.
     """
+    dataflow = "csc" if conv.depthwise else "nullhop"
+    if dataflow not in config.dataflows:
+        raise CompilerError(f"layer {conv.name}: it needs the {dataflow} dataflow, which this configuration leaves out")
     geometry = Geometry.of(conv, whole=whole)
     extents = [
         ("height", conv.size[0], "max_size", config.max_size),

@@ -26,6 +26,13 @@ LARGEST = {"groups": 64, "lanes": 256}
 """More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
 
 
+DATAFLOWS = ("nullhop", "csc")
+"""The dataflows that a core may have, each a flag of its configuration."""
+
+FLAGS = ("vector", *DATAFLOWS)
+"""Parameters that are true or false."""
+
+
 class ConfigurationError(ValueError):
     """A parameter of a core that no hardware can be built for; the message names it and the values allowed."""
 
@@ -77,8 +84,8 @@ class CoreConfig:
         Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
     vector
         Build the vector unit, which adds feature maps and pools over windows.
-    csc
-        Build the front end of the `csc` dataflow, beside that of `nullhop`. `lanes` must divide 16.
+    nullhop, csc
+        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
     window_depth
         Activation words of its window that a controller of `csc` holds; a power of two. A word is read once for all
         neighbouring outputs if the words under a window, kernel height x width, fit.
@@ -103,13 +110,14 @@ class CoreConfig:
     max_channels: int = 4095
     max_kernel: int = 15
     vector: bool = True
+    nullhop: bool = True
     csc: bool = True
     window_depth: int = 16
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector", "csc") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", *FLAGS) else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -117,8 +125,10 @@ class CoreConfig:
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
-        self._one_of("vector", (False, True))
-        self._one_of("csc", (False, True))
+        for name in FLAGS:
+            self._one_of(name, (False, True))
+        if not self.dataflows:
+            raise ConfigurationError(f"{' and '.join(DATAFLOWS)} are left out: build at least one of them")
         for name in (
             "activation_banks",
             "activation_depth",
@@ -183,6 +193,11 @@ class CoreConfig:
     def splits(self) -> tuple[tuple[int, int], ...]:
         """Every (channel_groups, space_groups) with channel_groups x space_groups = groups."""
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
+
+    @property
+    def dataflows(self) -> tuple[str, ...]:
+        """Names of the dataflows whose front ends are built."""
+        return tuple(name for name in DATAFLOWS if getattr(self, name))
 
     @property
     def longest_run(self) -> int:

@@ -131,11 +131,16 @@ class Interpreter:
             ) % ring
         return at, words
 
+    def _dataflow(self, layer: dict[str, Any]) -> int:
+        """Of the layer; a core with a single one has no field for it."""
+        (only, *others) = self.core.dataflows
+        return int(layer["dataflow"] if others else Dataflow.__members__[only.upper()])
+
     def _convolve(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
         source, window, target, core = layer["input"], layer["window"], layer["output"], self.core
         channel_groups, _ = core.splits[layer["split"]]
         assert not source["streamed"] and source["resident"]
-        if layer.get("dataflow") == Dataflow.CSC:
+        if self._dataflow(layer) == Dataflow.CSC:
             self._depthwise(layer, stream)
             return
         assert all(0 <= window[axis][name] < source["ring_words"] for axis in ("rows",) for name in ROW_WORDS)

@@ -293,8 +293,8 @@ class RunLayout(data.StructLayout):
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `dataflow`, `run`: of a core with the `csc` dataflow. `split`: index into `CoreConfig.splits`; `passes_last`: index
-    of the last pass over the input. Without a vector unit there is no `vector`.
+    `dataflow`: of a core with several. `run`: of a core with the `csc` dataflow. `split`: index into
+    `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector unit there is no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -308,8 +308,10 @@ class LayerDescriptor(data.StructLayout):
             "output": OutputLayout(config),
             "post": PostLayout(config),
         }
+        if len(config.dataflows) > 1:
+            members["dataflow"] = Dataflow
         if config.csc:
-            members |= {"dataflow": Dataflow, "run": RunLayout(config)}
+            members["run"] = RunLayout(config)
         if config.vector:
             members["vector"] = VectorLayout(config)
         super().__init__(members)

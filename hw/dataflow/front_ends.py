@@ -15,11 +15,13 @@ from hw.control.descriptor import Dataflow
 from hw.dataflow.csc.front_end import CscFrontEnd
 from hw.dataflow.nullhop.front_end import NullHopFrontEnd
 from hw.dataflow.ports import front_end_ports
+from hw.dataflow.rsnn.front_end import RsnnFrontEnd
 from hw.memory.arbiter import one_hot_mux
 
 FRONT_ENDS: dict[str, type[wiring.Component]] = {
     "nullhop": NullHopFrontEnd,
     "csc": CscFrontEnd,
+    "rsnn": RsnnFrontEnd,
 }
 """The front end of each dataflow; `CoreConfig.dataflows` says which of them a core has."""
 
@@ -42,7 +44,8 @@ class FrontEnds(wiring.Component):
 
     Each group has one port to the activation memory and one to its weight memory; the dataflows take turns with them,
     layer by layer. With a single dataflow this is only wires. Which operations count in `issued`: of `nullhop` those of
-    the first group of each set, without those that only close a result; of `csc` all.
+    the first group of each set, without those that only close a result; of `csc` all; of `rsnn` those with a weight that
+    is not zero.
 
     Ports: see `hw.dataflow.ports`.
     """

@@ -87,7 +87,7 @@ class SparseShape:
 
     @property
     def final_plane_vectors(self) -> int:
-        """Places of a plane for a pixel's last word; those of neighbouring blocks are equally far apart in all words."""
+        """Places of a plane for a pixel's last word; neighbouring blocks are equally far apart in all words."""
         return self.final_channels if self.blocks == 1 else self.plane_vectors
 
     @property

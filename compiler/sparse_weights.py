@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +43,12 @@ class GroupEntries:
     Attributes:
         packed: bits of each `WeightEntry`, in order.
         maps: number in the pass of the map of each slot.
-        counts: entries of each tile; fillers: those without a weight.
+        slot_counts: entries [tiles, slots]; fillers: those without a weight.
     """
 
     packed: npt.NDArray[np.uint64]
     maps: tuple[int, ...]
-    counts: Ints
+    slot_counts: Ints
     fillers: int
 
     def words(self, config: CoreConfig) -> int:
@@ -142,7 +143,7 @@ def pack_sparse(conv: Convolution, shape: SparseShape, slots: int, config: CoreC
 def _pack_pass(
     kernels: npt.NDArray, places: Ints, rotates: Ints, cuts: Ints, slots: int, config: CoreConfig
 ) -> tuple[GroupEntries, ...]:
-    tiles = [slice(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    tiles = [slice(start, stop) for start, stop in pairwise(cuts)]
     nonzeros = np.array([np.count_nonzero(kernels[:, tile], axis=1) for tile in tiles])
     dealt = merge_kernels(nonzeros, config.groups, slots)
     holder = {(int(group), int(slot)): number for number, (group, slot) in enumerate(dealt)}
@@ -150,17 +151,31 @@ def _pack_pass(
     found = []
     for group in range(config.groups):
         maps = [holder[group, slot] if (group, slot) in holder else next(free) for slot in range(slots)]
-        pieces, counts, fillers = [], [], 0
-        for tile in tiles:
-            count = 0
-            for number in maps:
+        pieces, counts, fillers = [], np.zeros((len(tiles), slots), np.int64), 0
+        for index, tile in enumerate(tiles):
+            for slot, number in enumerate(maps):
                 kernel = kernels[number, tile] if number < len(kernels) else np.zeros(0, np.int8)
                 chosen = np.flatnonzero(kernel)
                 entries, missing = _tile_entries(
                     kernel[chosen].astype(np.int64), places[tile][chosen], rotates[tile][chosen], config
                 )
                 pieces.append(_pack(config, entries))
-                count, fillers = count + len(pieces[-1]), fillers + missing
-            counts.append(count)
-        found.append(GroupEntries(np.concatenate(pieces), tuple(maps), np.array(counts), fillers))
+                counts[index, slot] = len(pieces[-1])
+                fillers += missing
+        found.append(GroupEntries(np.concatenate(pieces), tuple(maps), counts, fillers))
     return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class SparsePlan:
+    """What a mapping for the rsnn dataflow has besides.
+
+    Attributes:
+        shape: segments, vectors and tiles; slots: kernels of a group; weights: their entries.
+        words: weight words of each group and pass.
+    """
+
+    shape: SparseShape
+    slots: int
+    weights: SparseWeights
+    words: int

@@ -280,7 +280,7 @@ class Core(wiring.Component):
             connect(m, producer=operands, consumer=into)
         if segments is None:
             return self._collected(m, sequencer, list(array.results))
-        m.submodules.segments = segments
+        m.submodules.segment_collector = segments
         m.d.comb += [
             segments.map_beats_last.eq(sequencer.map_beats_last),
             segments.parity.eq(sequencer.parity),
@@ -327,9 +327,7 @@ class Core(wiring.Component):
         return results.o
 
 
-def _deal(
-    m: Module, choice: Value, source: stream.Interface, one: stream.Interface, other: stream.Interface
-) -> None:
+def _deal(m: Module, choice: Value, source: stream.Interface, one: stream.Interface, other: stream.Interface) -> None:
     """What comes from `source` goes to `one` if `choice`, else to `other`."""
     m.d.comb += [
         one.payload.eq(source.payload),

@@ -52,7 +52,11 @@ class SiteRows:
     def sites(self) -> list[list[Site]]:
         """All sites, row by row."""
         return [
-            [Site(f"X{first + at}/Y{row}/{name}", first + at, row) for first in self.columns for at, name in self.places]
+            [
+                Site(f"X{first + at}/Y{row}/{name}", first + at, row)
+                for first in self.columns
+                for at, name in self.places
+            ]
             for row in self.rows
         ]
 

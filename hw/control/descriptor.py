@@ -292,6 +292,11 @@ class RunLayout(data.StructLayout):
         )
 
 
+def map_beats(config: CoreConfig) -> int:
+    """Beats of the post-processor for a pixel of a pass with the most maps, in the `rsnn` dataflow."""
+    return -(-config.groups * config.accumulators // config.post_lanes)
+
+
 class SparseLayout(data.StructLayout):
     """How the `rsnn` dataflow walks over a layer; terms are those of `docs/rsnn.md`.
 
@@ -302,14 +307,15 @@ class SparseLayout(data.StructLayout):
     `block_columns`, `block_words`. Of a word `channels` count (`final_channels` of a pixel's last), and a plane has
     `plane_vectors` (`final_plane_vectors`) places in the scratchpad. Tiles: `tiles_last`, `tile_vectors`,
     `final_tile_vectors`. `slots_last`: kernels of a group; `slices_last`: slices of a segment that the collector
-    gets, `slice_beats_last` of each result.
+    gets, `slice_beats_last` of each result. `map_beats_last`: beats of the maps of a pixel in a pass,
+    `final_map_beats_last` in the last pass.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         size, lanes = range(config.max_size + 1), range(config.lanes)
         words = unsigned(config.activation_address_bits + 1)
         channels, vectors = range(WORD_ELEMENTS + 1), range(config.scratchpad_depth + 1)
-        beats = -(-config.lanes // config.post_lanes)
+        beats = config.post_beats
         super().__init__(
             {
                 "pixels_last": lanes,
@@ -337,6 +343,8 @@ class SparseLayout(data.StructLayout):
                 "slots_last": range(config.accumulators),
                 "slices_last": range(config.groups * config.accumulators * beats),
                 "slice_beats_last": range(beats),
+                "map_beats_last": range(map_beats(config)),
+                "final_map_beats_last": range(map_beats(config)),
             }
         )
 
@@ -344,9 +352,9 @@ class SparseLayout(data.StructLayout):
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `dataflow`: of a core with several. `run`, `sparse`: of a core with the `csc` and the `rsnn` dataflow. `split`: index
-    into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector unit there is no
-    `vector`.
+    `dataflow`: of a core with several. `run`, `sparse`: of a core with the `csc` or the `rsnn` dataflow. `split`:
+    index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector unit there is
+    no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

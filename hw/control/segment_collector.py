@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import LayerDescriptor
+from hw.control.descriptor import LayerDescriptor, map_beats
 from hw.control.result_slicer import ResultSlice, ResultSlicer
 from hw.control.units import UnitTag, unit_window
 from hw.control.writer import Destination
@@ -34,8 +34,8 @@ class SegmentCollector(wiring.Component):
 
     Ports: static `layer`, `map_beats_last` (beats of a pixel in this pass, less one), `parity` (half of the parameter
     memory), `first_channel` (output channel of map 0 of the pass); `start` (pulse), `busy` (until all segments of the
-    pass have been given out); `can_issue_run`, `sequence`, `issue` to the retirement; `results` In, one a group; `beats`
-    Out.
+    pass have been given out); `can_issue_run`, `sequence`, `issue` to the retirement; `results` In, one a group;
+    `beats` Out.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -43,7 +43,7 @@ class SegmentCollector(wiring.Component):
         super().__init__(
             {
                 "layer": In(LayerDescriptor(config)),
-                "map_beats_last": In(range(self.map_beats(config))),
+                "map_beats_last": In(range(map_beats(config))),
                 "parity": In(1),
                 "first_channel": In(range(config.max_channels + 1)),
                 "start": In(1),
@@ -56,16 +56,11 @@ class SegmentCollector(wiring.Component):
             }
         )
 
-    @staticmethod
-    def map_beats(config: CoreConfig) -> int:
-        """Beats of a pixel of a pass with the most maps."""
-        return -(-config.groups * config.accumulators // config.post_lanes)
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
         lanes = config.post_lanes
-        pixel_bits, beat_bits = ceil_log2(config.lanes), ceil_log2(self.map_beats(config))
+        pixel_bits, beat_bits = ceil_log2(config.lanes), ceil_log2(map_beats(config))
         self._pixel_bits = max(pixel_bits, ceil_log2(lanes))
         shape = signed(config.accumulator_bits)
         depth = 2 << (self._pixel_bits + beat_bits)
@@ -91,9 +86,7 @@ class SegmentCollector(wiring.Component):
             connect(m, producer=flipped(result), consumer=slicer.results)
             m.d.comb += [
                 slicer.beats_last.eq(sparse.slice_beats_last),
-                arbiter.requests[group].eq(
-                    slicer.slices.valid & ~(slicer.slices.payload.tag.segment - head)[:2][1]
-                ),
+                arbiter.requests[group].eq(slicer.slices.valid & ~(slicer.slices.payload.tag.segment - head)[:2][1]),
                 slicer.slices.ready.eq(arbiter.grant[group]),
             ]
             slices.append(Value.cast(slicer.slices.payload))
@@ -105,10 +98,9 @@ class SegmentCollector(wiring.Component):
         ]
         shift = ceil_log2(lanes)
         number, half = taken.tag.map, taken.tag.segment[0]
-        amount = (lanes - number[:shift])[:shift] if shift else None
-        turned = _rotated(list(taken.accumulators), amount)
+        turned = _rotated(list(taken.accumulators), (lanes - number[:shift])[:shift])
         for bank, store in enumerate(stores):
-            within = (bank - number[:shift])[:shift] if shift else number[:0]
+            within = (bank - number[:shift])[:shift]
             pixel = Signal(self._pixel_bits, name=f"pixel_{bank}")
             m.d.comb += [
                 pixel.eq(Cat(within, taken.beat)),
@@ -130,7 +122,7 @@ class SegmentCollector(wiring.Component):
 
     def _give(self, m: Module, stores: list[TwoPortMemory], head: Value, complete: Value, given: Value) -> None:
         """Pixel by pixel, beat by beat; a beat leaves the banks' registers a cycle after it was read."""
-        config, sparse = self.config, self.layer.sparse
+        sparse = self.layer.sparse
         pixel, beat = Signal(self._pixel_bits), Signal.like(self.map_beats_last)
         pixels_last, active, advance, read = Signal.like(sparse.pixels_last), Signal(), Signal(), Signal()
         number, address = Signal.like(self.sequence), Signal.like(self.layer.output.base)
@@ -196,7 +188,7 @@ class SegmentCollector(wiring.Component):
         config, post = self.config, self.beats.payload
         lanes = config.post_lanes
         channel = self.first_channel + beat * lanes
-        turn = Signal(ceil_log2(lanes))
+        turn: Signal = Signal(ceil_log2(lanes))
         for store in stores:
             m.d.comb += [store.read.address.eq(Cat(beat, pixel, head[0])), store.read.enable.eq(read)]
         with m.If(advance):
@@ -210,13 +202,13 @@ class SegmentCollector(wiring.Component):
                 post.destination.sequence.eq(number),
             ]
         m.d.comb += [post.pool_first.eq(1), post.pool_last.eq(1)]
-        turned = _rotated([store.read.data for store in stores], turn if lanes > 1 else None)
+        turned = _rotated([store.read.data for store in stores], turn)
         m.d.comb += [into.eq(value) for into, value in zip(post.accumulators, turned, strict=True)]
 
 
-def _rotated(values: list[Value], amount: Value | None) -> list[Value]:
+def _rotated(values: list[Value], amount: Value) -> list[Value]:
     """Place b takes value (b + amount) mod their number, a power of two."""
-    for level in range(0 if amount is None else len(amount)):
+    for level in range(len(amount)):
         shifted = [values[(place + (1 << level)) % len(values)] for place in range(len(values))]
         values = [Mux(amount[level], other, value) for value, other in zip(values, shifted, strict=True)]
     return values

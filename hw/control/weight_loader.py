@@ -17,10 +17,11 @@ class WeightLoader(wiring.Component):
     """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
 
     A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES planes of
-    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats. Then come `words` weight words, stored from the ring's write
-    pointer on in all groups that hold this block (those with group mod channel_groups = block); on the vector unit
-    `words` is 0, and a block is its parameters. All blocks of a pass start at the same address. At most two passes are
-    held: the one that computes and the next; a word is written once its place in the ring is free. One beat a cycle.
+    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats. Then come `words` weight words,
+    stored from the ring's write pointer on in all groups that hold this block (those with group mod channel_groups =
+    block); on the vector unit `words` is 0, and a block is its parameters. All blocks of a pass start at the same
+    address. At most two passes are held: the one that computes and the next; a word is written once its place in the
+    ring is free. One beat a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
     weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);

@@ -44,8 +44,8 @@ class FrontEnds(wiring.Component):
 
     Each group has one port to the activation memory and one to its weight memory; the dataflows take turns with them,
     layer by layer. With a single dataflow this is only wires. Which operations count in `issued`: of `nullhop` those of
-    the first group of each set, without those that only close a result; of `csc` all; of `rsnn` those with a weight that
-    is not zero.
+    the first group of each set, without those that only close a result; of `csc` all; of `rsnn` those with a
+    weight that is not zero.
 
     Ports: see `hw.dataflow.ports`.
     """

@@ -67,27 +67,25 @@ class EntryReader(wiring.Component):
     def _ask(self, m: Module, there: Value, taken: Value) -> None:
         """One word ahead: the header's words, and those of the entries in a circle."""
         config = self.config
-        first = Signal(config.weight_address_bits)
-        address = Signal.like(first)
-        # The header is not known yet when its words are asked for, but when the first word of entries has been.
-        left, in_header = Signal(config.weight_address_bits), Signal(range(header_words(config) + 1))
-        running = Signal()
+        first, address = Signal(config.weight_address_bits), Signal(config.weight_address_bits)
+        # Words of entries asked for since the first one. The header comes a cycle after that was asked for.
+        asked, in_header = Signal(config.weight_address_bits + 1), Signal(range(header_words(config) + 1))
+        running, again = Signal(), Signal()
         m.d.comb += [
             first.eq(self.weights_base + header_words(config)),
-            self.weights.address.eq(address),
+            again.eq(asked == self.header.words_last + 1),
+            self.weights.address.eq(Mux(again, first, address)),
             self.weights.enable.eq(running & (~there | taken)),
         ]
         with m.If(self.start):
-            m.d.sync += [running.eq(1), there.eq(0), address.eq(self.weights_base), left.eq(0)]
+            m.d.sync += [running.eq(1), there.eq(0), address.eq(self.weights_base), asked.eq(0)]
             m.d.sync += in_header.eq(header_words(config))
         with m.Elif(self.weights.enable):
-            m.d.sync += there.eq(1)
+            m.d.sync += [there.eq(1), address.eq(self.weights.address + 1)]
             with m.If(in_header != 0):
-                m.d.sync += [in_header.eq(in_header - 1), address.eq(address + 1)]
-            with m.Elif(left == self.header.words_last):
-                m.d.sync += [address.eq(first), left.eq(0)]
+                m.d.sync += in_header.eq(in_header - 1)
             with m.Else():
-                m.d.sync += [address.eq(address + 1), left.eq(left + 1)]
+                m.d.sync += asked.eq(Mux(again, 1, asked + 1))
 
     def _keep_header(self, m: Module, word: Value, there: Value, heading: Value) -> None:
         """The words that come first."""

@@ -32,8 +32,8 @@ class RsnnFrontEnd(wiring.Component):
     as the vectors are there: a tile's places in the scratchpads are given back once all groups are done with it. The
     results of a segment are put together by the `SegmentCollector`, which also issues units to the retirement.
 
-    Ports: see `hw.dataflow.ports`. The activation memory is read through the first group's port. `issued` are operations
-    with a weight that is not zero.
+    Ports: see `hw.dataflow.ports`. The activation memory is read through the first group's port. `issued` are
+    operations with a weight that is not zero.
     """
 
     def __init__(self, config: CoreConfig) -> None:

@@ -123,7 +123,7 @@ class ProcessingUnit(wiring.Component):
             may_end.eq(~step.tile_done | (self.tiles_done != TILES_AHEAD)),
             ready.eq(~self.operands.valid | self.operands.ready),
             # Vectors come in order, and none is further ahead or behind than the scratchpad holds.
-            done.eq(there & ready & may_end & ~(arrived - needed - 1)[-1]),
+            done.eq(there & ready & may_end & ~(arrived - needed - 1)[len(arrived) - 1]),
             self.tile_done.eq(done & step.tile_done),
         ]
         with m.If(self.start):

@@ -48,7 +48,11 @@ class Transposer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [full.eq(0), place.eq(0)]
         with m.Elif(taken):
-            m.d.sync += [full.eq(word.meta.last), final.eq(word.meta.final), place.eq(Mux(word.meta.last, 0, place + 1))]
+            m.d.sync += [
+                full.eq(word.meta.last),
+                final.eq(word.meta.final),
+                place.eq(Mux(word.meta.last, 0, place + 1)),
+            ]
         with m.Elif(give):
             m.d.sync += full.eq(0)
         # Of a word that was not read only the map is right.

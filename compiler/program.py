@@ -92,7 +92,7 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
+def estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, *, loads: bool = True) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     if mapping.run:
         return _estimate_csc(conv, mapping, config)
@@ -139,7 +139,7 @@ def parameter_beats(config: CoreConfig) -> int:
 
 def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:
     """The mapping with the fewest estimated cycles; without `loads`, of an input that is in memory already."""
-    return min(candidates, key=lambda candidate: _estimate(conv, candidate, config, loads))
+    return min(candidates, key=lambda candidate: estimate(conv, candidate, config, loads=loads))
 
 
 def compile_layer(

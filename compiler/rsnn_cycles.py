@@ -23,7 +23,7 @@ from hw.memory.activation import read_latency
 Times = npt.NDArray[np.float64]
 
 RESULT_LATENCY = 5
-"""From an entry's vector to its place in the collector's banks, if it closes a kernel and no other result comes first."""
+"""From a weight entry whose vector is there to its result in the banks, if it closes a kernel and is alone."""
 SEGMENT_LATENCY = 3
 """Of the collector, from a segment's last slice to its first beat."""
 
@@ -50,13 +50,13 @@ class _Fetch:
             del self.released[0]
         return self.released[0][1]
 
-    def tile(self, number: int, earliest: float) -> tuple[float, float]:
-        """When the first plane of the next tile is there, and when the last."""
+    def tile(self, number: int, earliest: float) -> tuple[float, float, float]:
+        """When the first vector of the next tile is there, the first of its last plane, and the last."""
         shape = self.shape
         requests = shape.folds * shape.columns
         words = min(shape.tile_words, shape.words - number * shape.tile_words)
         self.free = max(self.free, earliest)
-        first = 0.0
+        first, vectors = 0.0, 0
         for word in range(words):
             final = number == shape.tiles - 1 and word == words - 1
             vectors = shape.final_channels if final else shape.plane_vectors
@@ -67,11 +67,12 @@ class _Fetch:
                     continue
                 self.free += planes * requests
                 room = self._room(self._written + planes * places)
-                self._given = max(self._given + planes * vectors, self.free + self._latency, room + vectors)
+                there = self.free + self._latency + vectors - 1
+                self._given = max(self._given + planes * vectors, there, room + vectors)
                 self.free = max(self.free, self._given - self._latency - 2 * max(vectors, requests))
                 self._written += planes * places
-                first = first or self._given - vectors
-        return first, self._given
+                first = first or self._given - vectors + 1
+        return first, self._given - vectors + 1, self._given
 
 
 class RsnnPass:
@@ -114,11 +115,14 @@ class RsnnPass:
         for segment, pixels in enumerate(shape.segment_pixels()):
             earliest = self._rows_there(segment, loaded, start)
             for tile in range(shape.tiles):
-                first, last = fetch.tile(tile, earliest)
+                first, later, last = fetch.tile(tile, earliest)
+                planes = shape.word_planes * min(shape.tile_words, shape.words - tile * shape.tile_words)
                 total += shape.tile_vectors(tile)
                 for slot in range(self.plan.slots):
                     count = self.counts[:, tile, slot]
-                    groups = np.maximum(np.maximum(groups, first) + count, last + 1)
+                    # The last plane's entries cannot be done before their vectors come.
+                    least = np.maximum(later + count / planes, last + 1)
+                    groups = np.maximum(np.maximum(groups, first) + count, least)
                     if tile < shape.tiles - 1:
                         continue
                     groups = np.maximum(groups, taken[0])
@@ -143,7 +147,7 @@ class RsnnPass:
         return float(begun[-1]) + self.slice_beats, slices
 
     def _loaded(self, start: int) -> Times | None:
-        return None if self.load is None else start + LOAD_LATENCY + np.cumsum(self.load)
+        return None if self.load is None else start + float(LOAD_LATENCY) + np.cumsum(self.load)
 
     def _rows_there(self, segment: int, loaded: Times | None, start: int) -> float:
         """When the input rows of a segment are in memory."""

@@ -183,14 +183,20 @@ class CoreConfig:
             raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
 
     @classmethod
-    def sized(cls, groups: int, lanes: int) -> CoreConfig:
-        """The default core with another array; as many post-processor lanes, and those dataflows, that fit it."""
+    def sized(cls, groups: int, lanes: int, dense: tuple[str, ...] = ("nullhop",)) -> CoreConfig:
+        """The default core with another array; as many post-processor lanes as fit it, and csc if that does.
+
+        `dense`: which of nullhop and rsnn it has; with rsnn up to eight kernels share a group.
+        """
         fits = lanes > 0
         return cls(
             groups=groups,
             lanes=lanes,
             post_lanes=gcd(lanes, cls.post_lanes) if fits else 1,
+            nullhop="nullhop" in dense,
             csc=fits and WORD_ELEMENTS % lanes == 0,
+            rsnn="rsnn" in dense,
+            accumulators=min(8, lanes) if fits and "rsnn" in dense else cls.accumulators,
         )
 
     def with_changes(self, **changes: Any) -> CoreConfig:

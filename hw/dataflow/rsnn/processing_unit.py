@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Const, Mux, Signal
+from amaranth import Array, Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -97,7 +97,7 @@ class ProcessingUnit(wiring.Component):
                 step.first.eq(fresh & (tile == 0)),
                 step.last.eq(entry.end & last_tile),
                 step.tile_done.eq(tile_done),
-                step.tag.map.eq(reader.header.maps[slot]),
+                step.tag.map.eq(Array(reader.header.maps)[slot]),
                 step.tag.segment.eq(segment),
                 fresh.eq(entry.end),
                 slot.eq(Mux(entry.end, Mux(last_slot, 0, slot + 1), slot)),

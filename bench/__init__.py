@@ -1,0 +1,1 @@
+"""Benchmarks: figures of whole networks, printed by a command each."""

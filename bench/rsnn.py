@@ -2,7 +2,7 @@
 
 By the cycle model for every convolution at full size; with ``--rtl`` also in the generated Verilog for four of them,
 cropped to a few rows, beside what the model predicts for the same rows. Weights are random, with the same number of
-non-zero ones in each kernel and tile of 64 channels. Layers run from memory to memory, one after another, so that the
+non-zero ones in each kernel and tile of 32 channels. Layers run from memory to memory, one after another, so that the
 weights of a layer arrive while the one before computes.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,8 @@ CONFIG = CoreConfig(
     groups=PUS,
     lanes=LANES,
     post_lanes=16,
-    accumulators=16,
-    scratchpad_depth=4096,
-    weight_depth=8192,
+    accumulators=4,
+    weight_depth=4096,
     activation_depth=16384,
     max_channels=512,
     vector=False,
@@ -50,7 +49,7 @@ CONFIG = CoreConfig(
 )
 """The grid of the paper, 32 PUs of 14 PEs, and nothing but rsnn."""
 
-TILE = 64
+TILE = 32
 """Channels within which pruning is balanced."""
 
 CROPPED = {"conv2_2": 8, "conv3_2": 6, "conv4_3": 3, "conv5_3": 4}
@@ -133,15 +132,15 @@ def _convolution(network: Network) -> Convolution:
     return conv
 
 
-def _figures(layer: ConvolutionShape, conv: Convolution, program: LayerProgram, cycles: int) -> Figures:
-    plan = program.mapping.sparse
+def _figures(layer: ConvolutionShape, program: LayerProgram, predicted: int) -> Figures:
+    conv, plan = program.conv, program.mapping.sparse
     assert plan is not None
     return Figures(
         name=layer.name,
         rows=conv.size[0],
         density=plan.weights.nonzeros / conv.weights.size,
         cycles=None,
-        predicted=cycles,
+        predicted=predicted,
         multiplies=plan.weights.nonzeros * plan.shape.outputs,
         macs=conv.macs,
         fillers=plan.weights.fillers / plan.weights.entries,
@@ -149,18 +148,17 @@ def _figures(layer: ConvolutionShape, conv: Convolution, program: LayerProgram, 
 
 
 def modelled(layers: Sequence[ConvolutionShape] = VGG16, density: float | None = None) -> list[Figures]:
-    """Every layer at full size by the cycle model, on a core whose activation memory is large enough."""
+    """Layers at full size by the cycle model, one after another, on a core whose activation memory is large enough.
+
+    The first one runs twice, so that its weights are there the second time.
+    """
     config = CONFIG.with_changes(activation_depth=1 << 17)
-    found, now, weights = [], 0, WeightStream(config)
+    programs = []
     for layer in layers:
         conv = _convolution(vgg_network(layer, layer.size, density))
-        mapping = sparse_mappings(conv, config)[0]
-        program = LayerProgram(conv, mapping, config)
-        # The first layer's weights are there when it begins.
-        accepted, start = now - (0 if now else 1 << 20), now
-        now, _ = run_passes(program, np.zeros((0, 0, 0)), start, accepted, weights)
-        found.append(_figures(layer, conv, program, now - start))
-    return found
+        programs.append(LayerProgram(conv, sparse_mappings(conv, config)[0], config))
+    predicted = _predicted([programs[0], *programs], config)[1:]
+    return [_figures(*of_layer) for of_layer in zip(layers, programs, predicted, strict=True)]
 
 
 def _entries(networks: Sequence[Network], config: CoreConfig) -> tuple[list[Entry], list[Entry], list[Entry]]:
@@ -223,27 +221,26 @@ def measured(
     out = result.outputs["features_out"]
     found, at = [], 0
     first = len(loads) + 1
-    predictions = _predicted([layers[0], *layers], config)[1:]
-    for index, (layer, entry, wanted) in enumerate(zip(shapes, layers, expected, strict=True)):
+    programs = [entry.layer for entry in layers if entry.layer is not None]
+    predictions = _predicted([programs[0], *programs], config)[1:]
+    for index, (layer, program, wanted) in enumerate(zip(shapes, programs, expected, strict=True)):
         packets = _packet_rows(wanted, config)
         got, at = out[at : at + len(packets)], at + len(packets)
-        assert entry.layer is not None
-        figures = _figures(layer, entry.layer.conv, entry.layer, predictions[index])
         report = reports[first + index]
         equal = got.shape == packets.shape and first_difference(got, packets) is None
-        multiplies = entry.layer.multiplies(report["operations"])
-        changes = {"cycles": report["cycles"], "multiplies": multiplies, "equal": equal}
-        found.append(Figures(**{**figures.__dict__, **changes}))
+        figures = _figures(layer, program, predictions[index])
+        multiplies = program.multiplies(report["operations"])
+        found.append(replace(figures, cycles=report["cycles"], multiplies=multiplies, equal=equal))
     return found
 
 
-def _predicted(layers: Sequence[Entry], config: CoreConfig) -> list[int]:
+def _predicted(programs: Sequence[LayerProgram], config: CoreConfig) -> list[int]:
+    """Cycles of layers that run one after another."""
     weights, now, taken, found = WeightStream(config), 0, 0, []
-    for entry in layers:
-        assert entry.layer is not None
+    for program in programs:
         accepted = max(taken, weights.end)
         start = max(now, accepted) + 1
-        now, _ = run_passes(entry.layer, np.zeros((0, 0, 0)), start, accepted, weights)
+        now, _ = run_passes(program, np.zeros((0, 0, 0)), start, accepted, weights)
         taken = start
         found.append(now - start)
     return found

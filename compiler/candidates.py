@@ -15,17 +15,22 @@ from hw.config import WORD_ELEMENTS, CoreConfig
 def sparse_plans(conv: Convolution, config: CoreConfig) -> list[SparsePlan]:
     """Plans for the rsnn dataflow: for each shape that with the most kernels a group whose weights fit.
 
+    Twice, if they can: the weights of the next pass arrive while this one computes.
+
     Raises:
         CompilerError: the scratchpad is too small for a window, or the weight memory for the kernels.
     """
     plans = []
     for shape in sparse_shapes(conv, config):
+        fitting = []
         for slots in slot_counts(conv, config):
             weights = pack_sparse(conv, shape, slots, config)
             words = weights.words(config)
             if words <= config.weight_depth:
-                plans.append(SparsePlan(shape, slots, weights, words))
+                fitting.append(SparsePlan(shape, slots, weights, words))
+            if words <= config.weight_depth // 2:
                 break
+        plans += fitting[-1:]
     if not plans:
         if not slot_counts(conv, config):
             raise CompilerError(

@@ -45,9 +45,9 @@ class Sequencer(wiring.Component):
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
     `final` (last pass), `blocks_last`, of a core with rsnn `map_beats_last`; pulses at the start of a pass: `start`,
     and with it `convolve` (the dataflow works), `compute` (the vector unit works), `load` (input rows come by
-    stream), `present` (the whole input is in memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with
-    `released_words`; `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit
-    a controller), `groups` In (see `GroupActivity`); `busy`.
+    stream), `present` (the whole input is in memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass
+    are in memory), `release` (pulse) with `released_words`; `idle` In (nothing of the pass is left to do); `issued` In
+    (operations entering the array, one bit a controller), `groups` In (see `GroupActivity`); `busy`.
     """
 
     def __init__(self, config: CoreConfig) -> None:

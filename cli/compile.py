@@ -36,7 +36,7 @@ def compile(
 
     Predicted cycles are those of an input of which half the activations are zeros, without loading it.
     """
-    program = compile_for(load(network), core_config(groups, lanes, settings))
+    program = compile_for(load(network), core_config(groups, lanes, settings, dataflow))
     compiled = describe_program(program)
     write_program(compiled, output)
     if json_file is not None:

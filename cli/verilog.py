@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Dataflow, DataflowOption, Groups, Lanes
-from hw.config import CoreConfig
+from cli.options import Dataflow, DataflowOption, Groups, Lanes, core_config
 from hw.verilog import generate
 from models.files import write_text
 
@@ -20,7 +19,7 @@ def verilog(
     output: Annotated[Path, typer.Option(file_okay=False, help="The folder to write to.")] = Path("build/verilog"),
 ) -> None:
     """Write the Verilog of a core, its lint waivers, and a description of its ports and parameters."""
-    files = generate(CoreConfig.sized(groups, lanes))
+    files = generate(core_config(groups, lanes, dataflow=dataflow))
     for name, text in files.items():
         write_text(output / name, text)
     typer.echo(f"{output}: {', '.join(files)}")

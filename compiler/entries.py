@@ -8,6 +8,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from compiler.candidates import memory_mappings
 from compiler.descriptor import (
     Fields,
     Place,
@@ -19,7 +20,6 @@ from compiler.descriptor import (
 )
 from compiler.errors import CompilerError
 from compiler.feature_maps import FeatureMap, ceil_div
-from compiler.mapping import mappings_in_memory
 from compiler.operations import Convolve, HardwareOperation, Load, Operand, Slide, Store, VectorOperation
 from compiler.program import LayerProgram, fastest
 from compiler.weights import Beats, scaling_beats
@@ -132,7 +132,7 @@ def _(operation: Store, locate: Locate, config: CoreConfig) -> Entry:
 def _(operation: Convolve, locate: Locate, config: CoreConfig) -> Entry:
     places = Places(locate(operation.input), locate(operation.output))
     conv = operation.computed
-    candidates = mappings_in_memory(conv, config, operation.output.pixel_words)
+    candidates = memory_mappings(conv, config, operation.output.pixel_words)
     mapping = fastest(conv, candidates, config, loads=False)
     layer = LayerProgram(conv, mapping, config, sparse_input=False, sparse_output=False, places=places)
     return Entry(operation, layer.descriptor, layer.weights, layer=layer)

@@ -8,6 +8,7 @@ import numpy as np
 
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
+from compiler.sparse_weights import SparsePlan
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
@@ -75,7 +76,8 @@ class Mapping:
         input_ring, output_ring: rows held in the activation memory.
         resident: the whole input is held, and loaded once.
         merged: the whole output with all its channels is held, and leaves after the last pass.
-        run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for nullhop.
+        run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for others.
+        sparse: for the rsnn dataflow; None for others.
     """
 
     geometry: Geometry
@@ -90,26 +92,38 @@ class Mapping:
     input_pixel_words: int
     output_pixel_words: int
     run: int = 0
+    sparse: SparsePlan | None = None
 
     def maps_of_pass(self, index: int, maps: int) -> int:
         """Maps that pass `index` computes, of `maps`."""
         return min(self.pass_maps, maps - index * self.pass_maps)
 
     def blocks_of_pass(self, index: int, maps: int, lanes: int) -> int:
-        """Blocks of `lanes` maps of pass `index`."""
+        """Blocks of `lanes` maps of pass `index`; of rsnn one for each group, whatever its maps are."""
+        if self.sparse is not None:
+            return self.channel_groups
         return ceil_div(self.maps_of_pass(index, maps), lanes)
 
     def multiplies(self, operations: int, maps: int) -> int:
         """Useful multiplications of so many operations, as `LayerReport` counts them, for a layer of so many maps."""
+        if self.sparse is not None:
+            return operations * self.sparse.shape.outputs // self.sparse.shape.segment_count
         if not self.run:
             return operations * maps // self.passes
         blocks = sum(self.blocks_of_pass(index, maps, self.lanes) for index in range(self.passes))
         return operations * maps // blocks
 
     @property
+    def number(self) -> int:
+        """The dataflow, as the descriptor has it."""
+        if self.sparse is not None:
+            return int(Dataflow.RSNN)
+        return int(Dataflow.CSC if self.run else Dataflow.NULLHOP)
+
+    @property
     def dataflow(self) -> str:
         """Name of the front end that feeds the array."""
-        return DATAFLOW_NAMES[int(Dataflow.CSC if self.run else Dataflow.NULLHOP)]
+        return DATAFLOW_NAMES[self.number]
 
     @property
     def lanes(self) -> int:
@@ -127,12 +141,28 @@ class Mapping:
         return 1 if self.merged else self.passes
 
 
-def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) -> None:
+def suitable(conv: Convolution, config: CoreConfig) -> tuple[str, ...]:
+    """The dataflows of a core that run layers of this kind."""
+    if conv.depthwise:
+        return ("csc",) if config.csc else ()
+    return ("nullhop",) * config.nullhop + ("rsnn",) * (config.rsnn and conv.pool == (1, 1))
+
+
+def check_limits(
+    conv: Convolution, config: CoreConfig, *, whole: bool = False, dataflows: tuple[str, ...] | None = None
+) -> None:
     """Refuse what no mapping of this configuration can hold, or none for an input that lies `whole` in memory.
+
+    Args:
+        dataflows: that it may run on; all that are `suitable` unless given.
 
     Raises:
         CompilerError: names the layer, the limit, and both values.
     """
+    dataflows = suitable(conv, config) if dataflows is None else dataflows
+    if not dataflows:
+        needed = "csc" if conv.depthwise else "nullhop"
+        raise CompilerError(f"layer {conv.name}: it needs the {needed} dataflow, which this configuration leaves out")
     geometry = Geometry.of(conv, whole=whole)
     extents = [
         ("height", conv.size[0], "max_size", config.max_size),
@@ -147,9 +177,10 @@ def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) 
         ("number of maps", conv.maps, "max_channels", config.max_channels),
         ("kernel size", max(conv.kernel), "max_kernel", config.max_kernel),
         ("pooling window", max(conv.pool), "max_kernel", config.max_kernel),
-        ("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth),
         ("requantisation's left shift", int(conv.shift.max()), "max_left_shift", config.max_left_shift),
     ]
+    if "rsnn" not in dataflows:
+        extents.append(("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth))
     for what, value, limit, allowed in extents:
         if value > allowed:
             raise CompilerError(
@@ -217,12 +248,12 @@ def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
 
 
 def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
-    """Every mapping of the convolution that the configuration holds, one a split.
+    """Every mapping of the convolution on nullhop that the configuration holds, one a split.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
-    check_limits(conv, config)
+    check_limits(conv, config, dataflows=tuple(name for name in suitable(conv, config) if name == "nullhop"))
     needed = {channel_groups: least_words(conv, config, channel_groups) for channel_groups, _ in config.splits}
     least = min(needed.values())
     if least > config.activation_words:
@@ -263,12 +294,14 @@ def check_windows(conv: Convolution) -> None:
 
 
 def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
-    """Every mapping of a convolution whose input and output lie whole in memory: one a split, and for csc one a run.
+    """Every mapping of a convolution whose input and output lie whole in memory, but for rsnn.
+
+    One a split, and for csc one a run.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
-    check_limits(conv, config, whole=True)
+    check_limits(conv, config, whole=True, dataflows=tuple(name for name in suitable(conv, config) if name != "rsnn"))
     runs = [0]
     if conv.depthwise:
         check_windows(conv)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from compiler.csc_cycles import CscPass, tap_count
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import ceil_div
-from compiler.program import LayerProgram
-from hw.config import PARAMETER_PLANES, CoreConfig
+from compiler.program import LayerProgram, parameter_beats
+from compiler.rsnn_cycles import RsnnPass
+from hw.config import CoreConfig
 
 DONE_LATENCY = 1
 """From the end of a pass to the state in which the next one may begin."""
@@ -41,7 +42,7 @@ class WeightStream:
 
     def load(self, earliest: int, words: int, blocks: int) -> int:
         """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading."""
-        planes = PARAMETER_PLANES * self.config.post_beats
+        planes = parameter_beats(self.config)
         beats = blocks * (planes + words)
         begin = max(self.end, earliest)
         if len(self.words) >= 2:
@@ -120,6 +121,8 @@ def run_passes(
     """
     if program.mapping.run:
         return _run_csc(program, start, accepted, weights)
+    if program.mapping.sparse is not None:
+        return _run_rsnn(program, start, accepted, weights, load, store(program.mapping.passes - 1))
     conv, mapping, config = program.conv, program.mapping, program.config
     costs = unit_costs(conv, mapping, stored)
     arriving = np.zeros(len(stored), np.int64) if load is None else load
@@ -147,3 +150,24 @@ def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightSt
         weights.released.append(now)
         operations += taps * blocks
     return now, operations
+
+
+def _run_rsnn(
+    program: LayerProgram,
+    start: int,
+    accepted: int,
+    weights: WeightStream,
+    load: Counts | None,
+    store: Counts | None,
+) -> tuple[int, int]:
+    """The same of a layer of the rsnn dataflow: its input arrives in the first pass, its output leaves in the last."""
+    conv, mapping, config = program.conv, program.mapping, program.config
+    assert mapping.sparse is not None
+    now = start
+    for index in range(mapping.passes):
+        now = max(now, weights.load(accepted, mapping.sparse.words, config.groups))
+        arriving = load if index == 0 else None
+        leaving = store if index == mapping.passes - 1 else None
+        now = RsnnPass(conv, mapping, config, index, arriving, leaving).run(now) + DONE_LATENCY
+        weights.released.append(now)
+    return now, mapping.sparse.weights.nonzeros * mapping.sparse.shape.segment_count

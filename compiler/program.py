@@ -9,11 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from compiler.candidates import streamed_mappings
 from compiler.convolution import Convolution
 from compiler.csc_cycles import CscPass
 from compiler.descriptor import Places, describe, pack
 from compiler.errors import CompilerError
-from compiler.mapping import Mapping, ceil_div, mappings
+from compiler.mapping import Mapping, ceil_div
+from compiler.rsnn_cycles import RsnnPass
 from compiler.weights import Beats, weight_beats
 from hw.config import PARAMETER_PLANES, CoreConfig
 
@@ -90,10 +92,12 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool) -> float:
+def estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, *, loads: bool = True) -> float:
     """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
     if mapping.run:
         return _estimate_csc(conv, mapping, config)
+    if mapping.sparse is not None:
+        return _estimate_rsnn(conv, mapping, config)
     rows, columns = conv.output_size
     units = rows * columns
     unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
@@ -118,9 +122,24 @@ def _estimate_csc(conv: Convolution, mapping: Mapping, config: CoreConfig) -> fl
     return cycles
 
 
+def _estimate_rsnn(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+    """The same for rsnn, which depends on no input either."""
+    assert mapping.sparse is not None
+    cycles = 0.0
+    for index in range(mapping.passes):
+        weights = config.groups * (mapping.sparse.words + parameter_beats(config))
+        cycles += max(RsnnPass(conv, mapping, config, index).run(0), weights)
+    return cycles
+
+
+def parameter_beats(config: CoreConfig) -> int:
+    """Beats of the weight stream for the parameters of a block."""
+    return PARAMETER_PLANES * config.post_beats * config.parameter_chunks
+
+
 def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:
     """The mapping with the fewest estimated cycles; without `loads`, of an input that is in memory already."""
-    return min(candidates, key=lambda candidate: _estimate(conv, candidate, config, loads))
+    return min(candidates, key=lambda candidate: estimate(conv, candidate, config, loads=loads))
 
 
 def compile_layer(
@@ -141,13 +160,13 @@ def compile_layer(
     Raises:
         CompilerError: the configuration cannot hold the layer, or not with this split.
     """
-    found = {mapping.channel_groups: mapping for mapping in mappings(conv, config)}
-    if channel_groups is not None and channel_groups not in found:
+    found = streamed_mappings(conv, config)
+    candidates = [mapping for mapping in found if channel_groups in (None, mapping.channel_groups)]
+    if not candidates:
         raise CompilerError(
             f"layer {conv.name}: {channel_groups} channel groups do not divide the {config.groups} groups, or its "
-            f"rows do not fit then: give one of {', '.join(map(str, found))}"
+            f"rows do not fit then: give one of {', '.join(str(mapping.channel_groups) for mapping in found)}"
         )
-    candidates = found.values() if channel_groups is None else [found[channel_groups]]
     mapping = fastest(conv, candidates, config)
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point

@@ -26,6 +26,13 @@ LARGEST = {"groups": 64, "lanes": 256}
 """More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
 
 
+DATAFLOWS = ("nullhop", "csc", "rsnn")
+"""The dataflows that a core may have, each a flag of its configuration."""
+
+FLAGS = ("vector", *DATAFLOWS)
+"""Parameters that are true or false."""
+
+
 class ConfigurationError(ValueError):
     """A parameter of a core that no hardware can be built for; the message names it and the values allowed."""
 
@@ -55,9 +62,10 @@ class CoreConfig:
     accumulator_bits
         Width of an accumulator.
     accumulators
-        Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1.
+        Depth of a lane's accumulator file. `nullhop` and `csc` finish one output at a time and need 1; of `rsnn` it is
+        the number of kernels that share a group, at most as many as the maps of a group's parameters.
     post_lanes
-        Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
+        Outputs that the post-processor finishes in a cycle. Divides 16, and for `nullhop` and `csc` also `lanes`.
     post_dsps
         Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built
         from LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
@@ -77,11 +85,18 @@ class CoreConfig:
         Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
     vector
         Build the vector unit, which adds feature maps and pools over windows.
-    csc
-        Build the front end of the `csc` dataflow, beside that of `nullhop`. `lanes` must divide 16.
+    nullhop, csc, rsnn
+        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
     window_depth
         Activation words of its window that a controller of `csc` holds; a power of two. A word is read once for all
         neighbouring outputs if the words under a window, kernel height x width, fit.
+    scratchpad_depth
+        Vectors of neighbouring pixels that a group of `rsnn` holds; a power of two of at least 16.
+    halo
+        Pixels by which such a vector is longer than a group has lanes: a kernel that reaches no further than that to
+        the right needs no second vector.
+    delta_bits
+        Width of a weight entry's step from vector to vector.
     """
 
     groups: int = 8
@@ -103,13 +118,18 @@ class CoreConfig:
     max_channels: int = 4095
     max_kernel: int = 15
     vector: bool = True
+    nullhop: bool = True
     csc: bool = True
+    rsnn: bool = False
     window_depth: int = 16
+    scratchpad_depth: int = 1024
+    halo: int = 2
+    delta_bits: int = 4
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector", "csc") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", "halo", *FLAGS) else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -117,8 +137,10 @@ class CoreConfig:
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
-        self._one_of("vector", (False, True))
-        self._one_of("csc", (False, True))
+        for name in FLAGS:
+            self._one_of(name, (False, True))
+        if not self.dataflows:
+            raise ConfigurationError(f"{' and '.join(DATAFLOWS)} are left out: build at least one of them")
         for name in (
             "activation_banks",
             "activation_depth",
@@ -126,6 +148,7 @@ class CoreConfig:
             "stream_units",
             "codec_elements",
             "window_depth",
+            "scratchpad_depth",
         ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
@@ -141,24 +164,39 @@ class CoreConfig:
                 f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
                 f"so give at least {WORD_ELEMENTS // self.activation_bits}"
             )
-        if self.lanes % self.post_lanes or WORD_ELEMENTS % self.post_lanes:
+        if WORD_ELEMENTS % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
             raise ConfigurationError(
                 f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {WORD_ELEMENTS}"
             )
+        if self.rsnn:
+            self._check_rsnn()
+
+    def _check_rsnn(self) -> None:
+        if self.scratchpad_depth < WORD_ELEMENTS:
+            raise ConfigurationError(f"scratchpad_depth is {self.scratchpad_depth}: give at least {WORD_ELEMENTS}")
+        maps = self.post_beats * self.post_lanes
+        if self.accumulators > maps:
+            raise ConfigurationError(f"accumulators is {self.accumulators}: rsnn has room for at most {maps}")
 
     def _one_of(self, name: str, values: tuple[int, ...]) -> None:
         if getattr(self, name) not in values:
             raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
 
     @classmethod
-    def sized(cls, groups: int, lanes: int) -> CoreConfig:
-        """The default core with another array; as many post-processor lanes, and those dataflows, that fit it."""
+    def sized(cls, groups: int, lanes: int, dense: tuple[str, ...] = ("nullhop",)) -> CoreConfig:
+        """The default core with another array; as many post-processor lanes as fit it, and csc if that does.
+
+        `dense`: which of nullhop and rsnn it has; with rsnn up to eight kernels share a group.
+        """
         fits = lanes > 0
         return cls(
             groups=groups,
             lanes=lanes,
             post_lanes=gcd(lanes, cls.post_lanes) if fits else 1,
+            nullhop="nullhop" in dense,
             csc=fits and WORD_ELEMENTS % lanes == 0,
+            rsnn="rsnn" in dense,
+            accumulators=min(8, lanes) if fits and "rsnn" in dense else cls.accumulators,
         )
 
     def with_changes(self, **changes: Any) -> CoreConfig:
@@ -185,9 +223,14 @@ class CoreConfig:
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
 
     @property
+    def dataflows(self) -> tuple[str, ...]:
+        """Names of the dataflows whose front ends are built."""
+        return tuple(name for name in DATAFLOWS if getattr(self, name))
+
+    @property
     def longest_run(self) -> int:
         """Most neighbouring output pixels that a front end gives out at once."""
-        return 16 if self.csc else 1
+        return max(16 if self.csc else 1, self.lanes if self.rsnn else 1)
 
     def set_heads(self, channel_groups: int) -> int:
         """One bit a group: the first of each set of `channel_groups` groups that share their pixels."""
@@ -211,7 +254,17 @@ class CoreConfig:
     @property
     def post_beats(self) -> int:
         """Beats in which the post-processor takes the results of one group."""
-        return self.lanes // self.post_lanes
+        return -(-self.lanes // self.post_lanes)
+
+    @property
+    def parameter_chunks(self) -> int:
+        """Beats of the weight stream that hold a byte of the parameters of `post_lanes` maps."""
+        return -(-self.post_lanes // self.lanes)
+
+    @property
+    def window_banks(self) -> int:
+        """Pixels of a vector in the scratchpad of `rsnn`, each in a bank of its own."""
+        return self.lanes + self.halo
 
     @property
     def parameter_slots(self) -> int:

@@ -63,7 +63,7 @@ def make_jobs(network: Network, values: npt.NDArray, config: CoreConfig, *, laye
     Raises:
         SkipstoneError: no such layer, a layer that the array does not run, or one that the configuration cannot hold.
     """
-    found = convolutions(network)
+    found = convolutions(network, fuse=config.nullhop)
     if layer is not None:
         name = network.layer(layer).name
         if name not in found:

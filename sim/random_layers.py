@@ -34,7 +34,7 @@ class LayerShape:
         size: height and width of the input; channels, maps: input and output channels.
         kernel, stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
         pool: side of a non-overlapping max-pooling window behind it, 1 without.
-        density: share of non-zero activations.
+        density: share of non-zero activations; weight_density: of non-zero weights.
         fully_connected: the layer is one, `size` (1, rows).
     """
 
@@ -47,6 +47,7 @@ class LayerShape:
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     pool: int = 1
     density: float = 0.5
+    weight_density: float = 1.0
     fully_connected: bool = False
 
 
@@ -69,8 +70,9 @@ def _requantisation(rng: np.random.Generator, maps: int, depth: int) -> Requanti
     )
 
 
-def _weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
-    return rng.integers(-127, 128, shape, dtype=np.int8)
+def _weights(rng: np.random.Generator, density: float, *shape: int) -> npt.NDArray[np.int8]:
+    weights = rng.integers(-127, 128, shape, dtype=np.int8)
+    return weights if density == 1 else np.where(rng.random(shape) < density, weights, np.int8(0))
 
 
 def _input(rng: np.random.Generator, shape: LayerShape, zero_point: int) -> npt.NDArray[np.int8]:
@@ -102,7 +104,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     if shape.fully_connected:
         layer = FullyConnected(
             name="fully_connected_0",
-            weights=_weights(rng, shape.maps, shape.channels),
+            weights=_weights(rng, shape.weight_density, shape.maps, shape.channels),
             keep_dims=True,
             requantisation=Requantisation(requantisation.multiplier, requantisation.shift, Rounding.SINGLE),
             **common,
@@ -112,7 +114,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     else:
         layer = Conv2D(
             name="conv_2d_0",
-            weights=_weights(rng, shape.maps, *shape.kernel, shape.channels),
+            weights=_weights(rng, shape.weight_density, shape.maps, *shape.kernel, shape.channels),
             requantisation=requantisation,
             stride=shape.stride,
             dilation=shape.dilation,

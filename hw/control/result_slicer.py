@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Mux, Signal, signed
+from amaranth import Cat, Const, Mux, Signal, signed
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,11 +14,11 @@ from hw.stream.register import forward_cut
 
 
 class ResultSlice(data.StructLayout):
-    """`post_lanes` neighbouring accumulators of a result, and its tag."""
+    """`post_lanes` neighbouring accumulators of a result, the number `beat` of the slice, and the result's tag."""
 
     def __init__(self, config: CoreConfig) -> None:
         accumulators = data.ArrayLayout(signed(config.accumulator_bits), config.post_lanes)
-        super().__init__({"accumulators": accumulators, "tag": UnitTag(config)})
+        super().__init__({"accumulators": accumulators, "beat": range(config.post_beats), "tag": UnitTag(config)})
 
 
 class ResultSlicer(wiring.Component):
@@ -50,7 +50,9 @@ class ResultSlicer(wiring.Component):
         piece = Value.cast(cut.i.payload.accumulators)
         m.d.comb += [
             cut.i.valid.eq(self.results.valid),
-            piece.eq(accumulators.word_select(beat, len(piece))),
+            # The last slice is filled up with zeros if the lanes are no multiple.
+            piece.eq(Cat(accumulators, Const(0, -len(accumulators) % len(piece))).word_select(beat, len(piece))),
+            cut.i.payload.beat.eq(beat),
             cut.i.payload.tag.eq(self.results.payload.tag),
             self.results.ready.eq(cut.i.ready & last),
         ]

@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
+from hw.control.descriptor import LayerDescriptor, Operation, map_beats, moves_only, runs_on_vector_unit
 
 COUNTER_BITS = 32
 
@@ -43,17 +43,19 @@ class Sequencer(wiring.Component):
     in memory. A pass starts as soon as its weights are in memory; a layer that only moves a map has none.
 
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
-    `final` (last pass), `blocks_last`; pulses at the start of a pass: `start`, and with it `convolve` (the dataflow
-    works), `compute` (the vector unit works), `load` (input rows come by stream), `present` (the whole input is in
-    memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with
-    `released_words`; `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit
-    a controller), `groups` In (see `GroupActivity`); `busy`.
+    `final` (last pass), `blocks_last`, of a core with rsnn `map_beats_last`; pulses at the start of a pass: `start`,
+    and with it `convolve` (the dataflow works), `compute` (the vector unit works), `load` (input rows come by
+    stream), `present` (the whole input is in memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass
+    are in memory), `release` (pulse) with `released_words`; `idle` In (nothing of the pass is left to do); `issued` In
+    (operations entering the array, one bit a controller), `groups` In (see `GroupActivity`); `busy`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        of_rsnn = {"map_beats_last": Out(range(map_beats(config)))} if config.rsnn else {}
         super().__init__(
             {
+                **of_rsnn,
                 "layers": In(stream.Signature(LayerDescriptor(config))),
                 "reports": Out(stream.Signature(LayerReport())),
                 "layer": Out(LayerDescriptor(config)),
@@ -90,6 +92,9 @@ class Sequencer(wiring.Component):
             self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
             self.released_words.eq(layer.weights.words),
         ]
+        if self.config.rsnn:
+            sparse = layer.sparse
+            m.d.comb += self.map_beats_last.eq(Mux(self.final, sparse.final_map_beats_last, sparse.map_beats_last))
         kind = self._kind(m)
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)
         with m.FSM() as states:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,11 +16,12 @@ from hw.post.layouts import ParameterWrite
 class WeightLoader(wiring.Component):
     """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
 
-    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream
-    beats, of which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write
-    pointer on in all groups that hold this block (those with group mod channel_groups = block); on the vector unit
-    `words` is 0, and a block is its parameters. All blocks of a pass start at the same address. At most two passes are
-    held: the one that computes and the next; a word is written once its place in the ring is free. One beat a cycle.
+    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES planes of
+    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats. Then come `words` weight words,
+    stored from the ring's write pointer on in all groups that hold this block (those with group mod channel_groups =
+    block); on the vector unit `words` is 0, and a block is its parameters. All blocks of a pass start at the same
+    address. At most two passes are held: the one that computes and the next; a word is written once its place in the
+    ring is free. One beat a cycle.
 
     Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
     weight words; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid, payload);
@@ -74,8 +75,9 @@ class WeightLoader(wiring.Component):
             self.weight_data.eq(self.beats.payload),
             parameter.address.eq((parity * config.groups + block) * config.post_beats + beat),
             parameter.plane.eq(plane),
-            parameter.data.eq(Value.cast(self.beats.payload)),
         ]
+        parameter_beat = Signal()
+        plane_there = self._gather_plane(m, parameter_beat)
         block_done, pass_done = Signal(), Signal()
         holders = self._holders(m, layer.split, block)
 
@@ -92,8 +94,11 @@ class WeightLoader(wiring.Component):
                     m.d.sync += [layer.eq(self.layers.payload), passes.eq(0)]
                     m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
-                m.d.comb += self.beats.ready.eq(held != 2)
-                m.d.comb += self.parameters.valid.eq(self.beats.valid & self.beats.ready)
+                m.d.comb += [
+                    self.beats.ready.eq(held != 2),
+                    parameter_beat.eq(self.beats.valid & self.beats.ready),
+                    self.parameters.valid.eq(parameter_beat & plane_there),
+                ]
                 with m.If(self.parameters.valid):
                     m.d.sync += plane.eq(plane + 1)
                     with m.If(plane == PARAMETER_PLANES - 1):
@@ -130,6 +135,21 @@ class WeightLoader(wiring.Component):
             room.eq(room - taken + given_back),
         ]
         return m
+
+    def _gather_plane(self, m: Module, beat: Value) -> Value:
+        """Put the parameters' bytes together; returns whether this beat is the last of them."""
+        word, chunks = Value.cast(self.beats.payload), self.config.parameter_chunks
+        into = Value.cast(self.parameters.payload.data)
+        if chunks == 1:
+            m.d.comb += into.eq(word)
+            return Const(1)
+        before, chunk = Signal((chunks - 1) * len(word)), Signal(range(chunks))
+        last = chunk == chunks - 1
+        bytes_so_far = Cat(before, word)
+        m.d.comb += into.eq(bytes_so_far)
+        with m.If(beat):
+            m.d.sync += [before.eq(bytes_so_far[len(word) :]), chunk.eq(Mux(last, 0, chunk + 1))]
+        return last
 
     def _holders(self, m: Module, split: Value, block: Value) -> Value:
         """One bit for each group that holds the block."""

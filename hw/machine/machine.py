@@ -61,6 +61,10 @@ class Machine(wiring.Component):
         Out: resets the core.
     busy
         Out: a run is under way.
+    ready
+        Out: a verified program is loaded.
+    failed
+        Out: the machine has stopped with an error.
     interrupt
         Out: an event that `INTERRUPT_ENABLE` names has come and has not been cleared.
 
@@ -86,6 +90,8 @@ class Machine(wiring.Component):
                 "core_errors": In(CoreErrors()),
                 "core_reset": Out(1),
                 "busy": Out(1),
+                "ready": Out(1),
+                "failed": Out(1),
                 "interrupt": Out(1),
             }
         )
@@ -162,6 +168,8 @@ class Machine(wiring.Component):
         m.d.sync += self.interrupt.eq((bank.interrupt.as_value() & bank.interrupt_enable.as_value()).any())
         m.d.comb += [
             self.busy.eq(runner.running),
+            self.ready.eq(verifier.valid),
+            self.failed.eq(runner.failed),
             bank.status.busy.eq(runner.running),
             bank.status.done.eq(runner.done),
             bank.status.failed.eq(runner.failed),

@@ -2,7 +2,7 @@
 # A variable is given as `make sim GROUPS=4 LANES=8`; one left out keeps the command's own default.
 
 PYTHON ?= python3## The interpreter that .venv is made from (3.11 or later)
-NETWORK ?= resnet8## sim, compile, accuracy; bitstream, if given: a network of the zoo, or the path of a .tflite or .onnx file
+NETWORK ?= resnet8## sim, compile, accuracy, and, if given, bitstream, verilog: a network of the zoo, or the path of a .tflite or .onnx file
 INPUT ?=## sim, run: an input, .npy or .png (a test image)
 DATAFLOW ?=## sim, compile, verilog: the dataflow (nullhop)
 GROUPS ?=## sim, compile, verilog, synth: groups of the MAC array (8)
@@ -13,7 +13,7 @@ SEED ?=## sim, run, board: seed of everything random (0)
 STALLS ?=## sim, board: none, or random stalls on every stream (none)
 WAVES ?=## sim, board: write the waveforms to this .fst file
 JSON ?=## sim, compile, run, accuracy, synth, bitstream: write the results to this .json file
-CLOCK ?=## compile: the accelerator's clock, in MHz (50); bitstream: that to reach (the board's own)
+CLOCK ?=## compile: the accelerator's clock, in MHz (50); bitstream: that to reach (the board's own); verilog: for the constraints (100)
 PROGRAM ?=## compile, run, board: the program file (build/NETWORK.skip)
 PORT ?=## run: the accelerator's serial port, or the path that `make board` prints
 BAUD ?=## run: bits a second of the serial port (3000000)
@@ -90,8 +90,9 @@ format: setup ## Format the Python files
 	$(BIN)/ruff format .
 
 .PHONY: verilog
-verilog: setup ## Write the Verilog of an accelerator to OUTPUT
-	$(BIN)/skipstone verilog $(call options,DATAFLOW GROUPS LANES OUTPUT)
+verilog: networks ## Write an accelerator as Verilog, with AXI interfaces, to OUTPUT
+	$(BIN)/skipstone verilog $(call options,DATAFLOW GROUPS LANES CLOCK OUTPUT) \
+		$(if $(filter-out file,$(origin NETWORK)),--network '$(NETWORK)')
 
 .PHONY: synth
 synth: setup ## Synthesise, place and route for ECP5 and iCE40, and check what it takes

@@ -22,7 +22,7 @@ COMMANDS = {
     "golden": "Run a network through the golden model and write every tensor.",
     "inspect": "Show a network: a row a layer, with shapes, multiplies and zeros.",
     "accuracy": "Classify a whole test set with the golden model.",
-    "verilog": "Write the Verilog of an accelerator.",
+    "verilog": "Write an accelerator as Verilog, for other flows.",
     "bitstream": "Build a board's bitstream, and show what it takes and how fast it is.",
     "program": "Load a board's bitstream into the board.",
     "synth": "Synthesise, place and route an accelerator, and check what it takes.",

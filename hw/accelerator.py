@@ -27,6 +27,15 @@ STATE = ("interrupt", "busy", "ready", "failed")
 """Outputs of the machine that leave the accelerator as they are."""
 
 
+def connect_core(m: Module, machine: Machine, core: Core) -> None:
+    """Connect a core with its machine, but for its reset."""
+    for name in ("layers", "weights", "features_in"):
+        connect(m, producer=getattr(machine, name), consumer=getattr(core, name))
+    for name in ("features_out", "reports"):
+        connect(m, producer=getattr(core, name), consumer=getattr(machine, name))
+    m.d.comb += machine.core_errors.eq(core.errors)
+
+
 class Accelerator(wiring.Component):
     """A core that a host loads, starts and reads, over a link of bytes.
 
@@ -72,12 +81,8 @@ class Accelerator(wiring.Component):
         connect(m, producer=flipped(self.bytes_in), consumer=link.bytes_in)
         connect(m, producer=link.bytes_out, consumer=flipped(self.bytes_out))
         connect(m, link.bus, machine.bus)
-        for name in ("layers", "weights", "features_in"):
-            connect(m, producer=getattr(machine, name), consumer=getattr(core, name))
-        for name in ("features_out", "reports"):
-            connect(m, producer=getattr(core, name), consumer=getattr(machine, name))
+        connect_core(m, machine, core)
         m.d.comb += [
-            machine.core_errors.eq(core.errors),
             *(getattr(self, name).eq(getattr(machine, name)) for name in STATE),
         ]
         return m

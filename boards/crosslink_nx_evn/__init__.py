@@ -4,7 +4,7 @@ The serial port of its USB bridge takes two jumpers of 0 ohms: R15 and R17, whic
 is the board's oscillator: the tools know no phase-locked loop of this family.
 """
 
-from amaranth.build import Attrs, Clock, Pins, Resource
+from amaranth.build import Attrs, Clock, Connector, Pins, Resource
 from amaranth.vendor import LatticePlatform
 from amaranth_boards.resources import LEDResources, UARTResource
 
@@ -25,7 +25,7 @@ class _Platform(LatticePlatform):
         UARTResource(0, rx="F16", tx="F18", attrs=Attrs(IO_TYPE="LVCMOS33")),
         *LEDResources(pins="E17 F13 G13 F14", attrs=Attrs(IO_TYPE="LVCMOS33")),
     ]
-    connectors = []
+    connectors: list[Connector] = []
 
 
 def _platform() -> LatticePlatform:

@@ -49,7 +49,7 @@ BOARD = Board(
     ),
     oscillator=("clk", 48.0),
     clocking=Ecp5Pll,
-    frequency=40.0,
+    frequency=64.0,
     baud_rate=2_000_000,
     uart=("uart", 0),
     leds=(("rgb_led", 0, "g"), ("rgb_led", 0, "b"), ("rgb_led", 0, "r")),

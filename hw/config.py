@@ -70,7 +70,10 @@ class CoreConfig:
     stream_units
         Activations carried by a beat of the feature-map streams; a power of two, at least one sparsity map.
     codec_elements
-        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle.
+        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle; 1 without
+        `sparse_streams`.
+    sparse_streams
+        Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
     fetch_depth
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
@@ -98,6 +101,7 @@ class CoreConfig:
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
+    sparse_streams: bool = True
     fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
@@ -109,7 +113,7 @@ class CoreConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector", "csc") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", "sparse_streams", "vector", "csc") else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -117,6 +121,7 @@ class CoreConfig:
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (8,))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
+        self._one_of("sparse_streams", (False, True))
         self._one_of("vector", (False, True))
         self._one_of("csc", (False, True))
         for name in (
@@ -131,6 +136,10 @@ class CoreConfig:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
+        if not self.sparse_streams and self.codec_elements != 1:
+            raise ConfigurationError(
+                f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
+            )
         if self.csc and WORD_ELEMENTS % self.lanes:
             raise ConfigurationError(
                 f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "

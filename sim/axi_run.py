@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from compiler.compiled import Arrays, CompiledProgram
-from host.values import as_taken
+from compiler.values import as_taken
 from hw.axi_accelerator import AxiAccelerator
 from hw.config import AcceleratorConfig
 from hw.machine.program import ProgramImage

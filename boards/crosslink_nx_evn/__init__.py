@@ -50,6 +50,7 @@ BOARD = Board(
             weight_depth=512,
             stream_units=4,
             codec_elements=1,
+            sparse_streams=False,
             fetch_depth=2,
             max_size=127,
             max_channels=255,

@@ -16,7 +16,10 @@ BOARD = Board(
     family=ICE40,
     device=("--up5k", "--package", "sg48"),
     accelerator=AcceleratorConfig(
-        targets.ICE40.config.with_changes(stream_units=4), program_depth=1024, max_entries=16, link_words=16
+        targets.ICE40.config.with_changes(stream_units=4, sparse_streams=False),
+        program_depth=1024,
+        max_entries=16,
+        link_words=16,
     ),
     oscillator=("clk12", 12.0),
     clocking=Oscillator,

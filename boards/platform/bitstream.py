@@ -18,7 +18,8 @@ from boards.platform.report import BoardReport
 from boards.platform.timing import read_timing
 from boards.platform.top import BoardTop
 from boards.platform.versions import check_tools
-from boards.synthesis.flow import Stages, place_and_route, synthesise_description
+from boards.synthesis.floorplan import constrain
+from boards.synthesis.flow import TOP, Stages, place_and_route, synthesise_description
 from boards.synthesis.netlist import Demand, Netlist
 from boards.synthesis.report import read_usage
 from boards.synthesis.tools import CircuitError, first_error, run_tool
@@ -83,6 +84,8 @@ def build_bitstream(
     clock = board.make_clock(frequency).frequency
     with stages(f"{board.name}: synthesis (yosys)"):
         netlist = synthesise_board(board, folder, frequency=frequency, program=program)
+    if board.floorplan is not None:
+        constrain(folder / f"{TOP}.json", TOP, board.floorplan)
     with stages(f"{board.name}: place and route (nextpnr)"):
         placement = json.loads(place_and_route(board.target, folder, clock, board.family.place).read_text())
     timing = read_timing(placement, clock)

@@ -13,6 +13,7 @@ from amaranth.build import Platform
 
 from boards.platform.clocking import Clocking
 from boards.platform.family import Family
+from boards.synthesis.floorplan import Floorplan
 from boards.synthesis.targets import Target
 from hw.bus.uart import LEAST_DIVISOR
 from hw.config import AcceleratorConfig, ConfigurationError
@@ -62,6 +63,8 @@ class Board:
         The program memory is block RAM, which the bitstream fills.
     loader
         openFPGALoader's options for the board.
+    floorplan
+        As in `boards.synthesis.targets.Target`.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Board:
     leds: tuple[tuple[Any, ...], ...]
     program_in_bitstream: bool
     loader: tuple[str, ...]
+    floorplan: Floorplan | None = None
 
     @cached_property
     def target(self) -> Target:
@@ -95,6 +99,7 @@ class Board:
             resources=family.resources,
             multiplier=family.multiplier,
             memory_bits=dict(family.memory_bits),
+            floorplan=self.floorplan,
         )
 
     def with_dataflows(self, dataflows: Collection[str]) -> Board:

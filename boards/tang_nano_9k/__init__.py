@@ -36,6 +36,7 @@ BOARD = Board(
             weight_depth=512,
             stream_units=4,
             codec_elements=1,
+            sparse_streams=False,
             fetch_depth=1,
             max_left_shift=0,
             max_size=63,

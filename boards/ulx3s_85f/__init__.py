@@ -16,7 +16,9 @@ BOARD = Board(
     family=ECP5,
     device=("--85k", "--package", "CABGA381", "--speed", "6"),
     # 128 KiB of program memory hold ResNet-8.
-    accelerator=AcceleratorConfig(targets.ECP5.config, program_depth=8192),
+    accelerator=AcceleratorConfig(
+        targets.ECP5.config.with_changes(sparse_streams=False, codec_elements=1), program_depth=8192
+    ),
     oscillator=("clk25", 25.0),
     clocking=Ecp5Pll,
     frequency=40.0,
@@ -25,4 +27,5 @@ BOARD = Board(
     leds=(("led", 0), ("led", 1), ("led", 2)),
     program_in_bitstream=True,
     loader=("--board", "ulx3s"),
+    floorplan=targets.ECP5.floorplan,
 )

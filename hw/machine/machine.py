@@ -121,7 +121,7 @@ class Machine(wiring.Component):
         m.submodules.decoder = decoder = BusDecoder()
         m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets())
         m.submodules.runner = runner = Runner(config.max_entries)
-        m.submodules.verifier = verifier = Verifier(config)
+        m.submodules.verifier = verifier = Verifier(config, step_bits=32 if config.core.large else 8)
         m.submodules.program = memory = ProgramMemory(config, self._words)
         m.submodules.counters = counters = Counters(config)
         fetcher, weights = EntryFetcher(config), WeightFetcher(config)

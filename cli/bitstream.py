@@ -15,6 +15,7 @@ import typer
 
 from boards.platform.bitstream import build_bitstream
 from boards.platform.board import BOARD_NAMES, Board, load_board
+from boards.platform.budget import excesses, measured
 from boards.platform.report import BoardReport, Rate, predicted_rates
 from boards.synthesis.tools import CircuitError
 from cli.options import JsonOption
@@ -71,6 +72,12 @@ def bitstream(
     if program is not None:
         write_program(program, folder / f"{program.network}.skip")
     _show(report, rates, folder, program)
+    # A budget is of the board as it is described, and no other.
+    over = excesses(chosen, "bitstream", measured(report)) if dataflows is None and clock is None else []
+    for excess in over:
+        print(f"skipstone: {chosen.name}: over budget: {excess} (see {chosen.folder / 'budget.json'})", file=sys.stderr)
+    if over:
+        raise typer.Exit(1)
 
 
 def _program(board: Board, network: str) -> CompiledProgram:

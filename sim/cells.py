@@ -149,3 +149,6 @@ def _ice40() -> str:
 
 FAMILIES: dict[str, Callable[[], str]] = {"ecp5": _ecp5, "ice40": _ice40}
 """What gives the models of each family's cells."""
+
+PIN_CELLS = Path(__file__).with_name("verilog") / "pins.v"
+"""Models of what stands between the pins and the fabric of every family, as far as the boards' top levels use it."""

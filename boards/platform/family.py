@@ -28,6 +28,8 @@ class Family:
         The program that makes the bitstream, with its arguments.
     bitstream
         The file that it makes.
+    counted
+        The metrics of a budget that yosys can count: a name, and the prefixes of the cells.
     resources, multiplier, memory_bits
         As in `boards.synthesis.targets.Target`.
     """
@@ -39,6 +41,7 @@ class Family:
     place: tuple[str, ...]
     packer: tuple[str, ...]
     bitstream: str
+    counted: tuple[tuple[str, tuple[str, ...]], ...]
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: tuple[tuple[str, int], ...]
@@ -57,6 +60,14 @@ ECP5 = Family(
     place=("--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config"),
     packer=("yowasp-ecppack", "--compress", "--input", f"{TOP}.config", "--bit", f"{TOP}.bit"),
     bitstream=f"{TOP}.bit",
+    counted=(
+        ("LUT", ("LUT4",)),
+        ("carry", ("CCU2C",)),
+        ("LUT RAM", ("TRELLIS_DPR16X4",)),
+        ("FF", ("TRELLIS_FF",)),
+        ("DSP", ("MULT18X18D",)),
+        ("block RAM", ("DP16KD", "PDPW16KD")),
+    ),
     resources=(
         Resource("LUT", "TRELLIS_COMB"),
         Resource("FF", "TRELLIS_FF"),
@@ -75,6 +86,14 @@ ICE40 = Family(
     place=("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc"),
     packer=("yowasp-icepack", f"{TOP}.asc", f"{TOP}.bin"),
     bitstream=f"{TOP}.bin",
+    counted=(
+        ("LUT", ("SB_LUT4",)),
+        ("carry", ("SB_CARRY",)),
+        ("FF", ("SB_DFF",)),
+        ("DSP", ("SB_MAC16",)),
+        ("block RAM", ("SB_RAM40_4K",)),
+        ("single-port RAM", ("SB_SPRAM256KA",)),
+    ),
     resources=(
         Resource("LUT", "ICESTORM_LC", ("SB_LUT4",)),
         Resource("FF", "ICESTORM_LC", ("SB_DFF",)),
@@ -95,6 +114,14 @@ GW1N = Family(
     place=("--vopt", f"cst={TOP}.cst", "--write", f"{TOP}_routed.json"),
     packer=("gowin_pack", "--device", "GW1N-9C", "--output", f"{TOP}.fs", f"{TOP}_routed.json"),
     bitstream=f"{TOP}.fs",
+    counted=(
+        ("LUT", ("LUT",)),
+        ("carry", ("ALU",)),
+        ("LUT RAM", ("RAM16",)),
+        ("FF", ("DFF",)),
+        ("DSP", ("MULT",)),
+        ("block RAM", ("SDP", "DP", "SP")),
+    ),
     resources=(
         Resource("LUT", "LUT4"),
         Resource("FF", "DFF"),
@@ -113,6 +140,14 @@ NEXUS = Family(
     place=("--pdc", f"{TOP}.pdc", "--fasm", f"{TOP}.fasm"),
     packer=("yowasp-prjoxide", "pack", f"{TOP}.fasm", f"{TOP}.bit"),
     bitstream=f"{TOP}.bit",
+    counted=(
+        ("LUT", ("LUT4",)),
+        ("carry", ("CCU2",)),
+        ("LUT RAM", ("DPR16X4",)),
+        ("FF", ("FD1P3",)),
+        ("DSP", ("MULT",)),
+        ("block RAM", ("PDP", "DP16K")),
+    ),
     resources=(
         Resource("LUT", "OXIDE_COMB"),
         Resource("FF", "OXIDE_FF"),

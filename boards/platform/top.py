@@ -84,3 +84,11 @@ def port_names(board: Board) -> dict[str, str]:
     for light, (name, number, *part) in zip(LIGHTS, board.leds, strict=False):
         names[light] = "__".join((f"{name}_{number}", *part, "io"))
     return names
+
+
+def inverted(board: Board, light: str) -> bool:
+    """Whether that light is on while its pin is low."""
+    name, number, *part = board.leds[LIGHTS.index(light)]
+    resource = board.platform().lookup(name, number)
+    pins = next(item for item in resource.ios if item.name == part[0]).ios[0] if part else resource.ios[0]
+    return bool(pins.invert)

@@ -56,8 +56,6 @@ def _fusesoc(files: Mapping[str, str], version: str) -> str:
             fileset("rtl", "verilogSource", ".v"),
             fileset("waivers", "vlt", ".vlt"),
             fileset("xdc", "xdc", ".xdc"),
-            fileset("sdc", "SDC", ".sdc"),
-            fileset("memory", "user", ".hex") if any(file.endswith(".hex") for file in files) else "",
         )
     )
     targets = f"""  default:
@@ -69,19 +67,14 @@ def _fusesoc(files: Mapping[str, str], version: str) -> str:
   lint:
     filesets: [rtl, waivers]
     toplevel: {AXI_MODULE}
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wall]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
   vivado:
     filesets: [rtl, xdc]
     toplevel: {AXI_MODULE}
-    default_tool: vivado
-  quartus:
-    filesets: [rtl, sdc]
-    toplevel: {AXI_MODULE}
-    default_tool: quartus
+    flow: vivado
 """
     return (
         f"CAPI=2:\nname: {VENDOR}:{AXI_MODULE}:{version}\ndescription: A sparse-CNN accelerator\n"
@@ -123,7 +116,7 @@ def _readme(config: AcceleratorConfig, clock: float, program: ProgramImage | Non
         f"{AXI_MODULE}.md": "its ports and parameters",
         f"{MODULE}.md": "its ports, the fields of its streams, and parameters",
         HEADER: "the register map as C constants",
-        f"{AXI_MODULE}.core": "FuseSoC's description: targets default, core, lint, vivado, quartus",
+        f"{AXI_MODULE}.core": "FuseSoC's description: targets default, core, lint, vivado",
         f"{AXI_MODULE}.xdc": "an example of a clock constraint for Vivado",
         f"{AXI_MODULE}.sdc": "the same for other tools",
         "program.hex": "the program as words for `$readmemh`",
@@ -148,9 +141,9 @@ Verilator's lint, each with its reason; the `.json` files describe ports and par
 
 - `s_axi`: 24 address bits, 32 data bits. A transfer takes at least 6 cycles; what is not there is answered with
   `DECERR`, what is refused with `SLVERR`.
-- `s_axis`, `m_axis`: 32 bits. The form of the packets: a packet a row, dense, channel fastest, a byte an activation,
-  each packet padded to {core.stream_units * core.activation_bits // 8} bytes; an activation is stored as its distance
-  from the zero point, modulo 256. `m_axis_tlast` ends each feature map.
+- `s_axis`, `m_axis`: 32 bits, four bytes a word, the first in the lowest. A feature map is a packet a row,
+  channel fastest, without gaps, padded to {core.stream_units * core.activation_bits // 8} bytes; an activation is its
+  distance from the zero point, modulo 2^{core.activation_bits}. `m_axis_tlast` ends each feature map.
 - `interrupt`: level, active high.
 
 The clock constraint asks for {clock:g} MHz: change it to yours. No path is exempt from timing, and there is one clock.

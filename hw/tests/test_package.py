@@ -77,9 +77,7 @@ def test_the_core_description_names_every_source_and_no_other(package):
     described = (package / f"{AXI_MODULE}.core").read_text()
     assert described.startswith(f"CAPI=2:\nname: skipstone:accelerator:{AXI_MODULE}:1.2.3\n")
     listed = re.findall(r"^      - (\S+)$", described, re.MULTILINE)
-    assert sorted(listed) == sorted(
-        path.name for path in package.iterdir() if path.suffix in (".v", ".vlt", ".xdc", ".sdc", ".hex")
-    )
+    assert sorted(listed) == sorted(path.name for path in package.iterdir() if path.suffix in (".v", ".vlt", ".xdc"))
     filesets = re.findall(r"^  (\w+):\n    file_type:", described, re.MULTILINE)
     used = {name for group in re.findall(r"filesets: \[(.*)\]", described) for name in group.split(", ")}
     assert used <= set(filesets)

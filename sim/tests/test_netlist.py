@@ -26,8 +26,9 @@ SHAPES = (
     LayerShape((1, 1), 20, 7, fully_connected=True),
 )
 
-ICE40_CORE = ICE40.config.with_changes(max_size=31, max_kernel=5)
-ECP5_CORE = ICE40_CORE.with_changes(groups=2, post_dsps=2, post_lanes=2, activation_banks=2)
+# One core is the smallest there is; the other has the sparse codec, and the registers of a core of several groups.
+ICE40_CORE = ICE40.config.with_changes(max_size=31, max_kernel=5, sparse_streams=False)
+ECP5_CORE = ICE40.config.with_changes(groups=2, post_dsps=2, post_lanes=2, activation_banks=2)
 
 
 def build(target, config: CoreConfig):

@@ -16,7 +16,7 @@ SETTLED = 12
 class Memory:
     """What stands behind the bridge: the requests that came, each answered in the cycle after."""
 
-    def __init__(self, dut: AxiLiteBridge, error: BusError = BusError.OK) -> None:
+    def __init__(self, dut: AxiLiteBridge, error: Any = BusError.OK) -> None:
         self._bus, self._error = dut.bus, error
         self.requests: list[tuple[int, int, int]] = []
 

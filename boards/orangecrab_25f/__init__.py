@@ -1,4 +1,4 @@
-"""OrangeCrab r0.2 with an LFE5U-25F: 16 lanes.
+"""OrangeCrab r0.2 with an LFE5U-25F: 8 lanes.
 
 The board has no USB-serial bridge: the link is on pins 0 (RX) and 1 (TX) of its header, for an adapter of 3.3 V.
 """
@@ -26,7 +26,7 @@ BOARD = Board(
     platform=_platform,
     family=ECP5,
     device=("--25k", "--package", "CSFBGA285", "--speed", "8"),
-    # 28 multipliers: 8 in the array, and 2 in a lane of the post-processor and of the vector unit.
+    # 28 multipliers: 8 in the array, 2 in the post-processor, none in the vector unit's scaler.
     accelerator=AcceleratorConfig(
         CoreConfig(
             groups=1,

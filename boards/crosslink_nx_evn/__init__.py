@@ -1,7 +1,7 @@
 """CrossLink-NX evaluation board with an LIFCL-40: 4 lanes.
 
-The serial port of its USB bridge takes two jumpers of 0 ohms, R15 and R17, which are not fitted as delivered. Its clock is
-the board's oscillator: the settings of this family's loop are known to its maker's tools alone.
+The serial port of its USB bridge takes two jumpers of 0 ohms, R15 and R17, which are not fitted as delivered. Its clock
+is the board's oscillator as it is.
 """
 
 from amaranth.build import Attrs, Clock, Connector, Pins, Resource

@@ -26,7 +26,6 @@ BOARD = Board(
     platform=_platform,
     family=ECP5,
     device=("--25k", "--package", "CSFBGA285", "--speed", "8"),
-    # 28 multipliers: 8 in the array, 2 in the post-processor, none in the vector unit's scaler.
     accelerator=AcceleratorConfig(
         CoreConfig(
             groups=1,

@@ -7,7 +7,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from hw.accelerator import STATE, connect_core
+from hw.accelerator import connect_core
 from hw.bus.axi_lite import AxiLite, AxiLiteBridge
 from hw.bus.host_bus import DATA_BITS
 from hw.config import AcceleratorConfig
@@ -17,6 +17,9 @@ from hw.machine.program import ProgramImage
 
 CONTROL, INPUT, OUTPUT = "s_axi", "s_axis", "m_axis"
 """Prefixes of the ports of the three interfaces."""
+
+LEVELS = ("busy", "ready", "failed")
+"""Outputs of the machine that leave the accelerator as they are."""
 
 
 class AxiAccelerator(wiring.Component):
@@ -41,7 +44,7 @@ class AxiAccelerator(wiring.Component):
         The input packets. A word waits until a LOAD takes it.
     m_axis_tdata, m_axis_tlast, m_axis_tvalid, m_axis_tready
         The output packets. A run is done when all have been taken.
-    interrupt
+    irq
         Out: an event that `INTERRUPT_ENABLE` names has come and has not been cleared. Level, active high.
     busy, ready, failed
         Out: a run is under way; a verified program is loaded; the machine has stopped with an error.
@@ -68,7 +71,8 @@ class AxiAccelerator(wiring.Component):
                 f"{OUTPUT}_tlast": Out(1),
                 f"{OUTPUT}_tvalid": Out(1),
                 f"{OUTPUT}_tready": In(1),
-                **dict.fromkeys(STATE, Out(1)),
+                "irq": Out(1),
+                **dict.fromkeys(LEVELS, Out(1)),
             }
         )
 
@@ -93,6 +97,7 @@ class AxiAccelerator(wiring.Component):
             self.m_axis_tlast.eq(words_out.payload.last),
             self.m_axis_tvalid.eq(words_out.valid),
             words_out.ready.eq(self.m_axis_tready),
-            *(getattr(self, name).eq(getattr(machine, name)) for name in STATE),
+            self.irq.eq(machine.interrupt),
+            *(getattr(self, name).eq(getattr(machine, name)) for name in LEVELS),
         ]
         return m

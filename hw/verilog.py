@@ -158,9 +158,9 @@ The Verilog is generated for these; another one is generated anew.
 """
 
 
-def waiver_file(module: str) -> str:
-    """Verilator's waivers for the file of a module, with their reasons."""
-    rules = "\n".join(f'// {reason}\nlint_off -rule {rule} -file "*{module}.v"' for rule, reason in WAIVERS.items())
+def waiver_file(module: str, waivers: Mapping[str, str]) -> str:
+    """Verilator's waivers for the file of a module: rules, with their reasons."""
+    rules = "\n".join(f'// {reason}\nlint_off -rule {rule} -file "*{module}.v"' for rule, reason in waivers.items())
     return f"`verilator_config\n{rules}\n"
 
 
@@ -178,6 +178,8 @@ class Source:
         What it was built from.
     timing
         What its description says of clock, reset and handshakes.
+    waivers
+        Lint rules that its Verilog breaks, each with the reason why it does no harm.
     clocks
         Ports for clock and reset that are no members.
     """
@@ -186,6 +188,7 @@ class Source:
     module: str
     parameters: Mapping[str, int]
     timing: str
+    waivers: Mapping[str, str]
     clocks: Sequence[str] = CLOCKS
 
     def files(self) -> dict[str, str]:
@@ -195,7 +198,7 @@ class Source:
         interface = {"module": self.module, "parameters": dict(self.parameters), "ports": described}
         return {
             f"{self.module}.v": source,
-            f"{self.module}.vlt": waiver_file(self.module),
+            f"{self.module}.vlt": waiver_file(self.module, self.waivers),
             f"{self.module}.md": _description(self),
             f"{self.module}.json": json.dumps(interface, indent=2) + "\n",
         }
@@ -203,7 +206,7 @@ class Source:
 
 def core_source(config: CoreConfig) -> Source:
     """A core, with its streams as ports."""
-    return Source(Core(config), MODULE, config.as_dict(), CORE_TIMING)
+    return Source(Core(config), MODULE, config.as_dict(), CORE_TIMING, WAIVERS)
 
 
 def generate(config: CoreConfig) -> dict[str, str]:

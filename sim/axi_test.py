@@ -153,8 +153,8 @@ async def _run(host: _Host, plan: dict[str, Any], packets: bytes) -> None:
     await host.set(registers.INTERRUPT_ENABLE, done=1, failed=1)
     await host.set(registers.CONTROL, start=1)
     await host.source.send(AxiStreamFrame(packets))
-    if not dut.interrupt.value:
-        await RisingEdge(dut.interrupt)
+    if not dut.irq.value:
+        await RisingEdge(dut.irq)
     status = await host.get(registers.STATUS)
     assert status["done"] and not status["failed"], f"the run failed: {await host.get(registers.ERROR)}"
 

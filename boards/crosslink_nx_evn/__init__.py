@@ -1,4 +1,4 @@
-"""CrossLink-NX evaluation board with an LIFCL-40: 4 lanes.
+"""CrossLink-NX evaluation board with an LIFCL-40: 2 x 4 lanes.
 
 The serial port of its USB bridge takes two jumpers of 0 ohms, R15 and R17, which are not fitted as delivered. Its clock
 is the board's oscillator as it is.
@@ -39,26 +39,27 @@ BOARD = Board(
     platform=_platform,
     family=NEXUS,
     device=("--device", "LIFCL-40-9BG400C"),
+    # 72 KiB of program memory and 1,024 words of activations hold a LeNet-5.
     accelerator=AcceleratorConfig(
         CoreConfig(
-            groups=1,
+            groups=2,
             lanes=4,
-            post_lanes=1,
+            post_lanes=2,
             post_dsps=3,
-            activation_banks=1,
-            activation_depth=1024,
+            activation_banks=2,
+            activation_depth=512,
             weight_depth=512,
             stream_units=4,
             codec_elements=1,
             sparse_streams=False,
             fetch_depth=2,
             max_size=127,
-            max_channels=255,
-            max_kernel=7,
+            max_channels=511,
+            max_kernel=15,
             csc=False,
         ),
-        program_depth=4096,
-        max_entries=64,
+        program_depth=18432,
+        max_entries=32,
     ),
     oscillator=("clk12", 12.0),
     clocking=Oscillator,

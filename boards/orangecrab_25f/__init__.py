@@ -1,4 +1,4 @@
-"""OrangeCrab r0.2 with an LFE5U-25F: 8 lanes.
+"""OrangeCrab r0.2 with an LFE5U-25F: 2 x 4 lanes.
 
 The board has no USB-serial bridge: the link is on pins 0 (RX) and 1 (TX) of its header, for an adapter of 3.3 V.
 """
@@ -26,26 +26,27 @@ BOARD = Board(
     platform=_platform,
     family=ECP5,
     device=("--25k", "--package", "CSFBGA285", "--speed", "8"),
+    # 72 KiB of program memory and 1,024 words of activations hold a LeNet-5.
     accelerator=AcceleratorConfig(
         CoreConfig(
-            groups=1,
-            lanes=8,
-            post_lanes=1,
+            groups=2,
+            lanes=4,
+            post_lanes=2,
             post_dsps=2,
-            activation_banks=1,
-            activation_depth=1024,
-            weight_depth=1024,
+            activation_banks=2,
+            activation_depth=512,
+            weight_depth=512,
             stream_units=4,
             codec_elements=1,
             sparse_streams=False,
             fetch_depth=2,
             max_size=127,
-            max_channels=255,
-            max_kernel=7,
+            max_channels=511,
+            max_kernel=15,
             csc=False,
         ),
-        program_depth=4096,
-        max_entries=64,
+        program_depth=18432,
+        max_entries=32,
     ),
     oscillator=("clk", 48.0),
     clocking=Ecp5Pll,

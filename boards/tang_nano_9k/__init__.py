@@ -24,7 +24,7 @@ BOARD = Board(
     platform=_platform,
     family=GW1N,
     device=("--device", TangNano9kPlatform.part, "--vopt", f"family={DEVICE}"),
-    # 26 block RAMs: 16 of activations, 4 of program.
+    # Of 26 block RAMs, 12 hold the program, which is too little for a LeNet-5, and 8 the activations.
     accelerator=AcceleratorConfig(
         CoreConfig(
             groups=1,
@@ -45,7 +45,7 @@ BOARD = Board(
             vector=False,
             csc=False,
         ),
-        program_depth=2048,
+        program_depth=6144,
         max_entries=32,
         link_words=64,
     ),

@@ -154,7 +154,8 @@ def compile_layer(
 
     Args:
         channel_groups: take this split instead of the best one.
-        sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the
+        sparse_input, sparse_output: the maps travel as SM/NZVL or dense; always dense in a core without
+            `sparse_streams`. The output's form, unless given, is the
             shorter one to expect: a layer that ends in a rectifier has many zeros, any other has few.
 
     Raises:
@@ -170,6 +171,7 @@ def compile_layer(
     mapping = fastest(conv, candidates, config)
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
+    sparse_input, sparse_output = (form and config.sparse_streams for form in (sparse_input, sparse_output))
     program = LayerProgram(conv, mapping, config, sparse_input, sparse_output)
     _ = program.descriptor  # packed now, so that a value that does not fit is refused here
     return program

@@ -29,7 +29,7 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = ("vector", *DATAFLOWS)
+FLAGS = ("sparse_streams", "vector", *DATAFLOWS)
 """Parameters that are true or false."""
 
 
@@ -78,7 +78,10 @@ class CoreConfig:
     stream_units
         Activations carried by a beat of the feature-map streams; a power of two, at least one sparsity map.
     codec_elements
-        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle.
+        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle; 1 without
+        `sparse_streams`.
+    sparse_streams
+        Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
     fetch_depth
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
@@ -113,6 +116,7 @@ class CoreConfig:
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
+    sparse_streams: bool = True
     fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
@@ -154,6 +158,10 @@ class CoreConfig:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
+        if not self.sparse_streams and self.codec_elements != 1:
+            raise ConfigurationError(
+                f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
+            )
         if self.csc and WORD_ELEMENTS % self.lanes:
             raise ConfigurationError(
                 f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "

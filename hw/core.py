@@ -46,6 +46,8 @@ from hw.memory.weights import WeightMemory, weight_word
 from hw.post.layouts import PostInput
 from hw.post.processor import PostProcessor
 from hw.stream.delay import delay
+from hw.stream.dense_decoder import DenseDecoder
+from hw.stream.dense_encoder import DenseEncoder
 from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
 from hw.stream.register import path_cut
 from hw.stream.sparse_decoder import SparseDecoder
@@ -236,8 +238,9 @@ class Core(wiring.Component):
         ]
 
     def _connect_streams(self, m: Module, loader: FeatureLoader, store: FeatureStore) -> None:
-        m.submodules.decoder = decoder = SparseDecoder(self.config)
-        m.submodules.encoder = encoder = SparseEncoder(self.config)
+        sparse = self.config.sparse_streams
+        m.submodules.decoder = decoder = (SparseDecoder if sparse else DenseDecoder)(self.config)
+        m.submodules.encoder = encoder = (SparseEncoder if sparse else DenseEncoder)(self.config)
         m.submodules.segments = segments = path_cut(self.config, Segment(self.config))
         connect(m, producer=loader.segments, consumer=segments.i)
         connect(m, producer=segments.o, consumer=decoder.segments)

@@ -23,6 +23,8 @@ COMMANDS = {
     "inspect": "Show a network: a row a layer, with shapes, multiplies and zeros.",
     "accuracy": "Classify a whole test set with the golden model.",
     "verilog": "Write the Verilog of an accelerator.",
+    "bench": "Run the benchmarks and record what they measure.",
+    "report": "Make a page of pictures from recorded results.",
     "synth": "Synthesise, place and route an accelerator, and check what it takes.",
 }
 """Each subcommand and its line in `skipstone --help`."""

@@ -67,6 +67,7 @@ class NetworkRun:
                 "multiplies": run.multiplies,
                 "utilisation": self.utilisation(run.multiplies, run.cycles),
                 "equal": run.mismatch is None,
+                "traffic": run.traffic,
             }
             for run in self.layers
         ]

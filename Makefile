@@ -22,6 +22,9 @@ CHECK ?=## run: compare with the golden model of this network
 OUTPUT ?= build/verilog## verilog: the folder to write to
 TARGET ?=## synth: ecp5, ice40 or all (all)
 FREQ ?=## synth: the clock to reach, in MHz (the target's own)
+BENCHMARKS ?=## bench, bench-full: only these (see skipstone bench --list)
+RESULTS ?=## report: files of bench, or of sim or synth with JSON (all that are recorded)
+REPORT ?= build/report.html## report: the page to write
 JOBS ?= 2## test, test-all: tests that run at once
 TESTS ?=## test, test-all: only these files, folders or test names
 
@@ -94,6 +97,18 @@ verilog: setup ## Write the Verilog of an accelerator to OUTPUT
 .PHONY: synth
 synth: setup ## Synthesise, place and route for ECP5 and iCE40, and check what it takes
 	$(BIN)/skipstone synth $(call options,TARGET GROUPS LANES FREQ JSON)
+
+.PHONY: bench
+bench: networks ## Run the quick BENCHMARKS (minutes) and record them in bench/results
+	$(BIN)/skipstone bench $(BENCHMARKS)
+
+.PHONY: bench-full
+bench-full: networks ## Run the full BENCHMARKS (an hour or more; goes on where it was interrupted)
+	$(BIN)/skipstone bench --full $(BENCHMARKS)
+
+.PHONY: report
+report: setup ## Make a page of pictures, REPORT, from recorded results, or from the files RESULTS
+	$(BIN)/skipstone report $(RESULTS) --output '$(REPORT)'
 
 .PHONY: accuracy
 accuracy: networks ## Classify the CIFAR-10 test images with the golden model

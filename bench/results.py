@@ -90,16 +90,16 @@ def _git(*arguments: str) -> str | None:
 
 
 @cache
-def _code(benchmark: str) -> str:
+def _code(source: str) -> str:
     """A digest of the code that decides what the cases in that file measure."""
-    own = [(Path(__file__).with_name(name)).read_bytes() for name in (benchmark, *_HELPERS)]
-    return digest([*described_by(*_CODE), *own])
+    own = (Path(source), *(Path(__file__).with_name(name) for name in _HELPERS))
+    return digest([*described_by(*_CODE), *(path.read_bytes() for path in own)])
 
 
 def _kept_path(benchmark: Benchmark, case: Case) -> Path:
     """Where a finished row is kept: its name changes with everything that the row may depend on."""
     recipe = json.dumps([case.name, benchmark.seed, case.parameters], sort_keys=True)
-    name = digest([benchmark.name, recipe, _code(Path(_source(case.measure)).name)])
+    name = digest([benchmark.name, recipe, _code(_source(case.measure))])
     return build_root() / "bench" / f"{benchmark.name}-{name}.json"
 
 

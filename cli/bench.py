@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import results, runner
+from bench import results, runner, suite
 from bench.benchmark import Benchmark, Row
-from bench.suite import BENCHMARKS, benchmark
 from cli.tables import new_progress, new_table, print_line, print_table
 
 
@@ -30,7 +29,7 @@ def bench(
     that is measured makes it start anew. What differs from the results recorded before is named. Exit status 1 if an
     output differs from the golden model's, or with `--check` if anything differs from what is recorded.
     """
-    chosen = [benchmark(name) for name in names] if names else list(BENCHMARKS.values())
+    chosen = [suite.benchmark(name) for name in names] if names else list(suite.BENCHMARKS.values())
     if show:
         for each in chosen:
             print_line(f"{each.name}: {each.title}")

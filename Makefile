@@ -110,6 +110,16 @@ bench-full: networks ## Run the full BENCHMARKS (an hour or more; goes on where 
 report: setup ## Make a page of pictures, REPORT, from recorded results, or from the files RESULTS
 	$(BIN)/skipstone report $(RESULTS) --output '$(REPORT)'
 
+.PHONY: docs
+docs: setup ## Build the manual into build/docs, with the recorded numbers, and check its links
+	$(BIN)/python -m bench.markdown README.md
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo 'open build/docs/index.html'
+
+.PHONY: docs-links
+docs-links: setup ## Check the manual's links to other places, which needs a network
+	$(BIN)/python -m sphinx -q -b linkcheck docs build/docs-links
+
 .PHONY: accuracy
 accuracy: networks ## Classify the CIFAR-10 test images with the golden model
 	$(BIN)/skipstone accuracy '$(NETWORK)' $(call options,JSON)

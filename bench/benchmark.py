@@ -63,12 +63,14 @@ class Case:
         measure: runs it; its row needs no `name`.
         parameters: what it runs on, for the row and for telling whether a kept row is still that of this case.
         cheap: it takes seconds, on a model that the test suite compiles anyway: the suite measures it again.
+        held: its cycles are the project's own, and tests hold them against the recorded ones.
     """
 
     name: str
     measure: Callable[[], Row]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     cheap: bool = False
+    held: bool = True
 
 
 @dataclass(frozen=True)

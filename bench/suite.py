@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bench.benchmark import Benchmark
 from bench.networks import MLPERF_TINY
+from bench.nngen import NNGEN
 from bench.speed import SPEED
 from bench.vgg import VGG16, VGG19
 from bench.zeros import ZEROS
 from models.errors import SkipstoneError
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in (ZEROS, VGG16, VGG19, MLPERF_TINY, SPEED)}
+BENCHMARKS = {benchmark.name: benchmark for benchmark in (ZEROS, VGG16, VGG19, MLPERF_TINY, NNGEN, SPEED)}
 """Every benchmark by its name, in the order in which they run."""
 
 

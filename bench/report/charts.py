@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from bench.report.sources import Board, LayerSet
+from bench.report.sources import Board, LayerSet, Peers
 from bench.report.svg import colour, dataflow_colours
 
 WIDTH = 720
@@ -15,6 +15,7 @@ WIDTH = 720
 
 _BAR_STEP = 20
 _SHARES = alt.Axis(format="%", tickCount=10)
+_HEADER = alt.Header(labelOrient="top", labelAnchor="start", labelColor=colour("ink"), labelFontSize=13)
 _COUNTS = alt.Axis(format="~s", tickCount=6)
 
 
@@ -235,3 +236,33 @@ def board_bars(board: Board) -> alt.TopLevelMixin:
     bars = base.mark_bar(height=14, cornerRadiusEnd=2, color=colour("dataflow-nullhop")).encode(description="told:N")
     labels = base.mark_text(align="left", dx=6).encode(text="amount:N")
     return (bars + labels).properties(width=WIDTH, height=alt.Step(_BAR_STEP + 4))
+
+
+def peer_bars(peers: Peers) -> alt.TopLevelMixin:
+    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier."""
+    generators = list(dict.fromkeys(row["generator"] for row in peers.rows))
+    values = [
+        {
+            "layer": row["layer"],
+            "generator": row["generator"],
+            "measurement": row["name"].removesuffix(f", {row['layer']}"),
+            "value": row["efficiency"],
+            "told": f"{row['name']}: {row['efficiency']:.2f} MAC/cycle/multiplier in {row['cycles']:,} cycles",
+        }
+        for row in peers.rows
+    ]
+    own, other = colour("dataflow-nullhop"), colour("series-2")
+    scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(height=14, cornerRadiusEnd=2)
+        .encode(
+            y=_names("measurement"),
+            x=alt.X("value:Q", title="MAC / cycle / multiplier"),
+            color=alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top")),
+            row=alt.Row("layer:N", sort=None, title=None, header=_HEADER),
+            description="told:N",
+        )
+        .properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP))
+        .resolve_scale(y="independent")
+    )

@@ -37,6 +37,12 @@ _WHY = {
 """Where each dataflow runs, and why."""
 
 
+_PEERS = (
+    "Each generator in its own simulation, checked against its own model. A dense one cannot exceed 1; one that skips "
+    "zeros gains with each of them, and without any is bound by the same multipliers."
+)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A chart with its title and what to see in it."""
@@ -72,6 +78,7 @@ def render(sources: Sources) -> str:
         overview=_overview(sources.sets),
         details=_details(sources.sets),
         traffic=_traffic(sources.sets),
+        peers=[_figure(peers.title, _PEERS, charts.peer_bars(peers)) for peers in sources.peers],
         boards=[_board(board) for board in sources.boards],
         tables=sources.tables,
         origins=sources.origins,

@@ -11,6 +11,13 @@ from bench import results
 from bench.benchmark import LAYER_COLUMNS, Column, Row, rates
 from models.errors import SkipstoneError
 
+_RATE_COLUMNS = (
+    Column("network", "network"),
+    Column("cycles", "cycles", ",d"),
+    Column("inferences/s", "inferences_per_second", ",.2f"),
+    Column("refused", "refused"),
+)
+
 VECTOR = "vector"
 """What runs layers without multiplications; not a dataflow of the array."""
 
@@ -50,8 +57,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Peers:
+    """The same layers by several generators: rows with `layer`, `generator`, `efficiency` and their settings."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class Board:
-    """What a circuit takes of a part: shares of its resources by name, and its clock in MHz."""
+    """What a circuit takes of a part: `used` and `available` of each resource, and its clock in MHz."""
 
     title: str
     resources: Mapping[str, Mapping[str, int]]
@@ -64,12 +79,14 @@ class Sources:
     """Everything that the files hold.
 
     Attributes:
-        sets: of layers; networks: those of them that are whole networks of a benchmark.
+        sets: of layers.
+        peers: comparisons with other generators.
         tables: of everything recorded; boards: parts.
         origins: a line a file: what made it.
     """
 
     sets: list[LayerSet] = field(default_factory=list)
+    peers: list[Peers] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
@@ -99,8 +116,14 @@ def _add(found: Sources, document: dict[str, Any], path: Path) -> None:
         found.tables.append(Table(found.sets[-1].title, LAYER_COLUMNS, found.sets[-1].rows, found.sets[-1].total))
         found.origins.append(f"{path.name}: skipstone simulate, seed {document['seed']}")
     elif "targets" in document:
-        found.boards += _boards(document["targets"])
+        found.boards += _targets(document["targets"])
         found.origins.append(f"{path.name}: skipstone synth")
+    elif "board" in document and "resources" in document:
+        title, wanted = f"{document['board']}, {document['part']}", document["clock_mhz"]
+        found.boards.append(Board(title, document["resources"], document["achieved_mhz"], wanted))
+        rates_at = Table(f"{document['board']}: predicted at {wanted:g} MHz", _RATE_COLUMNS, document["networks"])
+        found.tables.append(rates_at)
+        found.origins.append(f"{path.name}: a bitstream's report")
     else:
         raise SkipstoneError(
             f"{path}: no results of a known kind: give files of `skipstone bench`, or of `simulate` or `synth --json`"
@@ -112,6 +135,8 @@ def _add_benchmark(found: Sources, document: dict[str, Any]) -> None:
     columns = [Column(**column) for column in document["columns"]]
     found.tables.append(Table(document["title"], columns, rows, document["total"]))
     found.sets += _sets(document)
+    if all("generator" in row for row in rows):
+        found.peers.append(Peers(document["title"], rows))
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
     commit = (document["commit"] or "no commit")[:12] + (" with changes" if document["modified"] else "")
     found.origins.append(f"{document['benchmark']}: {commit}, seed {document['seed']}; {versions}")
@@ -141,7 +166,7 @@ def _of_simulation(document: dict[str, Any]) -> LayerSet:
     return LayerSet(title, multipliers, [rated(row) for row in document["layers"]], rated(document["total"]))
 
 
-def _boards(targets: Sequence[dict[str, Any]]) -> Iterator[Board]:
+def _targets(targets: Sequence[dict[str, Any]]) -> Iterator[Board]:
     for target in targets:
         if "error" not in target:
             config = target["config"]

@@ -60,6 +60,19 @@ SYNTHESISED = {
 }
 
 
+BITSTREAM = {
+    "board": "a_board",
+    "part": "A part",
+    "resources": {"LUT": {"used": 10, "available": 80}},
+    "clock_mhz": 40.0,
+    "achieved_mhz": 39.5,
+    "networks": [
+        {"network": "resnet8", "cycles": 50_000, "inferences_per_second": 800.0, "refused": ""},
+        {"network": "large", "cycles": 0, "inferences_per_second": 0.0, "refused": "it needs more memory"},
+    ],
+}
+
+
 def vgg_like():
     """A benchmark held against a published efficiency."""
     rows = [
@@ -75,13 +88,22 @@ def vgg_like():
     return Benchmark("vgg-like", "A table: VGG", lambda full: cases, summarise=total, published=published), rows
 
 
+def against_a_peer():
+    rows = [
+        {"name": f"{who}, 3x3", "layer": "3x3", "generator": who, "cycles": 100, "macs": 1000, "efficiency": rate}
+        for who, rate in (("Skipstone", 2.0), ("Peer", 0.8))
+    ]
+    return Benchmark("peers", "Others", lambda full: []), rows
+
+
 @pytest.fixture
 def files(tmp_path):
     """A file of each kind."""
-    paths = [tmp_path / "simulated.json", tmp_path / "synthesised.json"]
-    for path, document in zip(paths, (SIMULATED, SYNTHESISED), strict=True):
-        path.write_text(json.dumps(document))
-    return [results.write(*vgg_like(), full=False, folder=tmp_path), *paths]
+    written = {"simulated": SIMULATED, "synthesised": SYNTHESISED, "board": BITSTREAM}
+    for name, document in written.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    benchmarks = [results.write(*made, full=False, folder=tmp_path) for made in (vgg_like(), against_a_peer())]
+    return [*benchmarks, *(tmp_path / f"{name}.json" for name in written)]
 
 
 @pytest.fixture
@@ -153,7 +175,7 @@ def test_how_it_looks(written, scheme):
     measured = look.measured
     assert look.console == []
     assert len(measured["tiles"]) == 2 and "published: 328.8%" in measured["tiles"][0]
-    assert len(measured["headings"]) == 6
+    assert len(measured["headings"]) == 7
     bars = figure(look, "small on 8 x 16 multipliers: cycles")
     # A bar a layer, and one within it for those that multiply.
     assert (bars["axes"], bars["bars"]) == (2, 4 + 3)
@@ -165,8 +187,10 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "Roofline")["points"] == 2 + 3
     assert figure(look, "small on 8 x 16 multipliers: feature maps")["bars"] == 2 * 3
     assert figure(look, "Lattice ECP5 LFE5U-85F-6, 8 x 16 multipliers")["bars"] == 2
+    assert figure(look, "a_board, A part")["bars"] == 1
+    assert figure(look, "Others")["bars"] == 2
     assert figure(look, "Where the cycles go")["bars"] == 3
-    assert measured["tables"] == [3, 5]
+    assert measured["tables"] == [3, 2, 5, 2]
     for each in measured["figures"]:
         assert each["outside"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
-from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Row, rates
+from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Column, Row, rates
 from bench.published import published
+from boards.synthesis.netlist import Demand
 from compiler.network_program import compile_network
 from hw.config import AcceleratorConfig, CoreConfig
 from models import zoo
 from models.inputs import read_input
 from sim.accelerator_run import run_program
 
+_PUBLISHED = published("mlperf_tiny")
 NETWORKS = ("resnet8", "keyword_spotting", "visual_wake_words", "anomaly_detection")
 SEED = 0
 
@@ -32,11 +34,15 @@ def _measure(name: str, post_lanes: int) -> Row:
     config = accelerator(post_lanes)
     network = zoo.load(name)
     run = run_program(compile_network(network, config), read_input(network, None, SEED))
-    multipliers = config.core.groups * config.core.lanes
+    multipliers, total = config.core.groups * config.core.lanes, run.total()
+    dsps = Demand.of(config.core).multipliers
     return {
         "groups": config.core.groups,
         "lanes": config.core.lanes,
-        **_rated(run.total(), multipliers),
+        **_rated(total, multipliers),
+        "dsps": dsps,
+        "mac_per_cycle_per_dsp": round(total["macs"] / (total["cycles"] * dsps), 4),
+        "published_mac_per_cycle_per_dsp": _PUBLISHED["networks"].get(name, {}).get("mac_per_cycle_per_dsp"),
         "on_host": run.host_operators,
         "layers": [_rated(row, multipliers) for row in run.rows()],
     }
@@ -68,8 +74,14 @@ MLPERF_TINY = Benchmark(
     name="mlperf-tiny",
     title="MLPerf Tiny's networks, whole, on 8 x 16 multipliers",
     cases=_cases,
-    columns=tuple(column for column in LAYER_COLUMNS if column.key != "dataflow"),
-    published=published("mlperf_tiny"),
+    columns=(
+        *(column for column in LAYER_COLUMNS if column.key != "dataflow"),
+        Column("DSPs", "dsps", "d"),
+        Column("MAC/cycle/DSP", "mac_per_cycle_per_dsp", ".2f"),
+        Column("best published", "published_mac_per_cycle_per_dsp", ".2f"),
+    ),
+    published=_PUBLISHED,
     seed=SEED,
 )
-"""Cycles are from the start of the first layer to the end of the last, by the machine's own counter."""
+"""Cycles are from the start of the first layer to the end of the last, by the machine's own counter. DSPs are those of
+the array and of the post-processor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.benchmark import Benchmark
+from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN
 from bench.speed import SPEED
@@ -10,7 +11,7 @@ from bench.vgg import VGG16, VGG19
 from bench.zeros import ZEROS
 from models.errors import SkipstoneError
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in (ZEROS, VGG16, VGG19, MLPERF_TINY, NNGEN, SPEED)}
+BENCHMARKS = {benchmark.name: benchmark for benchmark in (DATAFLOWS, ZEROS, VGG16, VGG19, MLPERF_TINY, NNGEN, SPEED)}
 """Every benchmark by its name, in the order in which they run."""
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from bench.report.sources import Board, LayerSet, Peers
-from bench.report.svg import colour, dataflow_colours
+from bench.report.sources import Alternatives, Board, LayerSet, Peers
+from bench.report.svg import DATAFLOWS, colour, dataflow_colours
 
 WIDTH = 720
 """Of the plotting area, in pixels."""
@@ -236,6 +236,32 @@ def board_bars(board: Board) -> alt.TopLevelMixin:
     bars = base.mark_bar(height=14, cornerRadiusEnd=2, color=colour("dataflow-nullhop")).encode(description="told:N")
     labels = base.mark_text(align="left", dx=6).encode(text="amount:N")
     return (bars + labels).properties(width=WIDTH, height=alt.Step(_BAR_STEP + 4))
+
+
+def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
+    """A layer a row, a bar a dataflow: dense multiply-accumulates a cycle and lane."""
+    values = [
+        {
+            "layer": row["layer"],
+            "dataflow": row["dataflow"],
+            "value": row["efficiency"],
+            "told": f"{row['layer']} on {row['dataflow']}: {row['efficiency']:.2f} MAC/cycle/lane, "
+            f"{row['predicted_cycles']:,} cycles predicted",
+        }
+        for row in alternatives.rows
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(cornerRadiusEnd=2)
+        .encode(
+            y=_names("layer"),
+            yOffset=alt.YOffset("dataflow:N", sort=list(DATAFLOWS)),
+            x=alt.X("value:Q", title="dense MAC / cycle / lane"),
+            color=dataflow_colours([value["dataflow"] for value in values]),
+            description="told:N",
+        )
+        .properties(width=WIDTH, height=alt.Step(11))
+    )
 
 
 def peer_bars(peers: Peers) -> alt.TopLevelMixin:

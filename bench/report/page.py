@@ -37,6 +37,10 @@ _WHY = {
 """Where each dataflow runs, and why."""
 
 
+_ALTERNATIVES = (
+    "What the compiler chooses between, by its cycle model. Where there is one bar, one dataflow can run the layer. A "
+    "depthwise layer on nullhop is a dense one whose weights are nearly all zero: that is what csc is for."
+)
 _PEERS = (
     "Each generator in its own simulation, checked against its own model. A dense one cannot exceed 1; one that skips "
     "zeros gains with each of them, and without any is bound by the same multipliers."
@@ -76,6 +80,9 @@ def render(sources: Sources) -> str:
         tiles=_tiles(sources.sets),
         winners=winners(sources.sets),
         overview=_overview(sources.sets),
+        alternatives=[
+            _figure(each.title, _ALTERNATIVES, charts.alternative_bars(each)) for each in sources.alternatives
+        ],
         details=_details(sources.sets),
         traffic=_traffic(sources.sets),
         peers=[_figure(peers.title, _PEERS, charts.peer_bars(peers)) for peers in sources.peers],

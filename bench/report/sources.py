@@ -65,6 +65,14 @@ class Peers:
 
 
 @dataclass(frozen=True)
+class Alternatives:
+    """The same layers on several dataflows: rows with `layer`, `dataflow`, `efficiency`, of predicted cycles."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class Board:
     """What a circuit takes of a part: `used` and `available` of each resource, and its clock in MHz."""
 
@@ -80,12 +88,13 @@ class Sources:
 
     Attributes:
         sets: of layers.
-        peers: comparisons with other generators.
+        alternatives: layers on several dataflows; peers: comparisons with other generators.
         tables: of everything recorded; boards: parts.
         origins: a line a file: what made it.
     """
 
     sets: list[LayerSet] = field(default_factory=list)
+    alternatives: list[Alternatives] = field(default_factory=list)
     peers: list[Peers] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
@@ -135,6 +144,8 @@ def _add_benchmark(found: Sources, document: dict[str, Any]) -> None:
     columns = [Column(**column) for column in document["columns"]]
     found.tables.append(Table(document["title"], columns, rows, document["total"]))
     found.sets += _sets(document)
+    if all("layer" in row and "dataflow" in row and "cycles" not in row for row in rows):
+        found.alternatives.append(Alternatives(document["title"], rows))
     if all("generator" in row for row in rows):
         found.peers.append(Peers(document["title"], rows))
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())

@@ -96,13 +96,30 @@ def against_a_peer():
     return Benchmark("peers", "Others", lambda full: []), rows
 
 
+def on_each_dataflow():
+    rows = [
+        {
+            "name": name,
+            "layer": "depthwise",
+            "dataflow": name,
+            "predicted_cycles": 100,
+            "macs": 1000,
+            "efficiency": rate,
+        }
+        for name, rate in (("csc", 0.5), ("nullhop", 0.1))
+    ]
+    return Benchmark("alternatives", "One layer on each", lambda full: []), rows
+
+
 @pytest.fixture
 def files(tmp_path):
     """A file of each kind."""
     written = {"simulated": SIMULATED, "synthesised": SYNTHESISED, "board": BITSTREAM}
     for name, document in written.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
-    benchmarks = [results.write(*made, full=False, folder=tmp_path) for made in (vgg_like(), against_a_peer())]
+    benchmarks = [
+        results.write(*made, full=False, folder=tmp_path) for made in (vgg_like(), against_a_peer(), on_each_dataflow())
+    ]
     return [*benchmarks, *(tmp_path / f"{name}.json" for name in written)]
 
 
@@ -175,7 +192,7 @@ def test_how_it_looks(written, scheme):
     measured = look.measured
     assert look.console == []
     assert len(measured["tiles"]) == 2 and "published: 328.8%" in measured["tiles"][0]
-    assert len(measured["headings"]) == 7
+    assert len(measured["headings"]) == 8
     bars = figure(look, "small on 8 x 16 multipliers: cycles")
     # A bar a layer, and one within it for those that multiply.
     assert (bars["axes"], bars["bars"]) == (2, 4 + 3)
@@ -189,8 +206,9 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "Lattice ECP5 LFE5U-85F-6, 8 x 16 multipliers")["bars"] == 2
     assert figure(look, "a_board, A part")["bars"] == 1
     assert figure(look, "Others")["bars"] == 2
+    assert figure(look, "One layer on each")["bars"] == 2
     assert figure(look, "Where the cycles go")["bars"] == 3
-    assert measured["tables"] == [3, 2, 5, 2]
+    assert measured["tables"] == [3, 2, 2, 5, 2]
     for each in measured["figures"]:
         assert each["outside"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.

@@ -8,6 +8,6 @@ from models.errors import SkipstoneError
 
 def test_a_package_that_cannot_be_installed_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("SKIPSTONE_BUILD", str(tmp_path))
-    with pytest.raises(SkipstoneError, match="the environment of other could not be made: .*no-such-package"):
+    with pytest.raises(SkipstoneError, match=r"the environment of other could not be made: .*no-such-package"):
         python_with("other", [str(tmp_path / "no-such-package")])
     assert not list((tmp_path / "sim").glob("other-*"))

@@ -47,7 +47,7 @@ def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
     """The sums of NullHop's benchmarks beside the published figures."""
     rows = [
         {
-            "network": name.removeprefix("nullhop-").upper(),
+            "network": document["published"]["network"],
             "zero_share": document["published"]["zero_share"],
             "published": document["published"]["efficiency"],
             **document["total"],

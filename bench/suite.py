@@ -7,11 +7,13 @@ from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN
 from bench.speed import SPEED
-from bench.vgg import VGG16, VGG19
+from bench.vgg import VGG16, VGG16_16BIT, VGG19
 from bench.zeros import ZEROS
 from models.errors import SkipstoneError
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in (DATAFLOWS, ZEROS, VGG16, VGG19, MLPERF_TINY, NNGEN, SPEED)}
+BENCHMARKS = {
+    benchmark.name: benchmark for benchmark in (DATAFLOWS, ZEROS, VGG16, VGG19, VGG16_16BIT, MLPERF_TINY, NNGEN, SPEED)
+}
 """Every benchmark by its name, in the order in which they run."""
 
 

@@ -28,9 +28,11 @@ from hw.config import CoreConfig
 from sim.random_layers import LayerShape, make_layer
 from sim.streams import LayerJob
 
-CORE = CoreConfig(activation_depth=4096, weight_depth=16384)
-"""NullHop's 128 multipliers, and memories that hold two passes of the deepest layer's weights."""
+CORES = {bits: CoreConfig(activation_bits=bits, activation_depth=4096, weight_depth=16384) for bits in (8, 16)}
+"""By bits of an activation: NullHop's 128 multipliers, and memories that hold two passes of the deepest layer's weights.
+"""
 
+_MULTIPLIERS = CORES[8].groups * CORES[8].lanes
 SEED = 0
 _QUICK_CYCLES = 250_000
 _LEAST_ROWS = 4
@@ -83,7 +85,7 @@ def simulated_rows(layer: VggLayer, zero_share: float, *, full: bool) -> int:
     """How many of the layer's rows are simulated."""
     if full:
         return layer.size
-    row = layer.macs * (1 - zero_share) / (layer.size * CORE.groups * CORE.lanes)
+    row = layer.macs * (1 - zero_share) / (layer.size * _MULTIPLIERS)
     # An even number, as pooling takes them.
     rows = 2 * ceil_div(ceil_div(_QUICK_CYCLES, int(row)), 2)
     return min(layer.size, max(rows, _LEAST_ROWS))
@@ -91,21 +93,22 @@ def simulated_rows(layer: VggLayer, zero_share: float, *, full: bool) -> int:
 
 def _predict(job: LayerJob) -> list[Prediction]:
     """Of the layer behind nothing, and behind itself."""
-    return predict_run([(job.program, job.input, job.expected)] * 2, CORE)
+    return predict_run([(job.program, job.input, job.expected)] * 2, job.program.config)
 
 
-def _measure(layer: VggLayer, zero_share: float, seed: int, full: bool) -> Row:
+def _measure(layer: VggLayer, zero_share: float, seed: int, full: bool, bits: int) -> Row:
+    core = CORES[bits]
     rows = simulated_rows(layer, zero_share, full=full)
     values = feature_map((layer.size, layer.size, layer.channels), zero_share, seed)
-    top = make_job(make_layer(layer.shape(rows), seed, values[:rows]), CORE)
-    runs = simulate([top, top], CORE)
-    whole = top if rows == layer.size else make_job(make_layer(layer.shape(layer.size), seed, values), CORE)
+    top = make_job(make_layer(layer.shape(rows), seed, values[:rows]), core)
+    runs = simulate([top, top], core)
+    whole = top if rows == layer.size else make_job(make_layer(layer.shape(layer.size), seed, values), core)
     rest = [a.cycles - b.cycles for a, b in zip(_predict(whole), _predict(top), strict=True)]
     cold = _predict(whole)[0]
     measured = replace(runs[0], job=whole, cycles=runs[0].cycles + rest[0], operations=cold.operations, prediction=cold)
     row = layer_row(measured)
     hidden = runs[1].cycles + rest[1]
-    warm = rates(hidden, row["macs"], row["multiplies"], CORE.groups * CORE.lanes)
+    warm = rates(hidden, row["macs"], row["multiplies"], _MULTIPLIERS)
     return {
         "simulated_rows": rows,
         "simulated_cycles": [run.cycles for run in runs],
@@ -118,18 +121,19 @@ def _measure(layer: VggLayer, zero_share: float, seed: int, full: bool) -> Row:
     }
 
 
-def _cases(network: str, full: bool) -> Sequence[Case]:
+def _cases(network: str, bits: int, full: bool) -> Sequence[Case]:
     layers = vgg_layers(network)
     shares = zero_shares(layers, published("nullhop")["networks"][network]["zero_share"])
     return [
         Case(
             layer.name,
-            partial(_measure, layer, shares[layer.name], SEED + index, full),
+            partial(_measure, layer, shares[layer.name], SEED + index, full, bits),
             {
                 "size": layer.size,
                 "channels": layer.channels,
                 "maps": layer.maps,
                 "zero_share": round(shares[layer.name], 4),
+                "activation_bits": bits,
                 "simulated": "whole" if full else "top rows",
             },
         )
@@ -140,7 +144,7 @@ def _cases(network: str, full: bool) -> Sequence[Case]:
 def _summarise(rows: Sequence[Row]) -> Row:
     total = totals(rows)
     hidden = sum(row["hidden_cycles"] for row in rows)
-    warm = rates(hidden, total["macs"], total["multiplies"], CORE.groups * CORE.lanes)
+    warm = rates(hidden, total["macs"], total["multiplies"], _MULTIPLIERS)
     return {
         **total,
         "hidden_cycles": hidden,
@@ -165,15 +169,17 @@ _COLUMNS = (
 )
 
 
-def _benchmark(network: str) -> Benchmark:
+def _benchmark(network: str, bits: int = 8) -> Benchmark:
     figures = published("nullhop")
+    called = network.upper() if bits == 8 else f"{network.upper()} at {bits} bits"
     return Benchmark(
-        name=f"nullhop-{network}",
-        title=f"NullHop's table: the convolutions of {network.upper()} on 8 x 16 multipliers",
-        cases=partial(_cases, network),
+        name=f"nullhop-{network}" if bits == 8 else f"nullhop-{network}-{bits}bit",
+        title=f"NullHop's table: the convolutions of {called} on 8 x 16 multipliers",
+        cases=partial(_cases, network, bits),
         columns=_COLUMNS,
         summarise=_summarise,
         published={
+            "network": called,
             "source": figures["source"],
             "what": figures["what"],
             "clock_mhz": figures["clock_mhz"],
@@ -184,3 +190,6 @@ def _benchmark(network: str) -> Benchmark:
 
 
 VGG16, VGG19 = _benchmark("vgg16"), _benchmark("vgg19")
+
+VGG16_16BIT = _benchmark("vgg16", bits=16)
+"""NullHop's own width of activations; weights stay at 8 bits."""

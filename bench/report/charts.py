@@ -16,6 +16,7 @@ WIDTH = 720
 _BAR_STEP = 20
 _SHARES = alt.Axis(format="%", tickCount=10)
 _HEADER = alt.Header(labelOrient="top", labelAnchor="start", labelColor=colour("ink"), labelFontSize=13)
+_RATES = alt.Axis(tickCount=6)
 _COUNTS = alt.Axis(format="~s", tickCount=6)
 
 
@@ -256,7 +257,7 @@ def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
         .encode(
             y=_names("layer"),
             yOffset=alt.YOffset("dataflow:N", sort=list(DATAFLOWS)),
-            x=alt.X("value:Q", title="dense MAC / cycle / lane"),
+            x=alt.X("value:Q", title="dense MAC / cycle / lane", axis=_RATES),
             color=dataflow_colours([value["dataflow"] for value in values]),
             description="told:N",
         )
@@ -284,7 +285,7 @@ def peer_bars(peers: Peers) -> alt.TopLevelMixin:
         .mark_bar(height=14, cornerRadiusEnd=2)
         .encode(
             y=_names("measurement"),
-            x=alt.X("value:Q", title="MAC / cycle / multiplier"),
+            x=alt.X("value:Q", title="MAC / cycle / multiplier", axis=_RATES),
             color=alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top")),
             row=alt.Row("layer:N", sort=None, title=None, header=_HEADER),
             description="told:N",

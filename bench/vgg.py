@@ -29,7 +29,7 @@ from sim.random_layers import LayerShape, make_layer
 from sim.streams import LayerJob
 
 CORES = {bits: CoreConfig(activation_bits=bits, activation_depth=4096, weight_depth=16384) for bits in (8, 16)}
-"""By bits of an activation: 128 multipliers as NullHop has, and memories for two passes of the deepest layer's weights."""
+"""By bits of an activation: as many multipliers as NullHop has, and memories for two passes of the deepest layer."""
 
 _MULTIPLIERS = CORES[8].groups * CORES[8].lanes
 SEED = 0

@@ -24,6 +24,9 @@ BOARD ?=## bitstream, program: the board, such as ulx3s_85f or icebreaker
 DATAFLOWS ?=## bitstream: the dataflows to build (the board's own)
 TARGET ?=## synth: ecp5, ice40 or all (all)
 FREQ ?=## synth: the clock to reach, in MHz (the target's own)
+BENCHMARKS ?=## bench, bench-full: only these (see skipstone bench --list)
+RESULTS ?=## report: files of bench, or of sim or synth with JSON (all that are recorded)
+REPORT ?= build/report.html## report: the page to write
 JOBS ?= 2## test, test-all: tests that run at once
 TESTS ?=## test, test-all: only these files, folders or test names
 
@@ -106,6 +109,28 @@ bitstream: networks ## Build the bitstream of BOARD, with the program of NETWORK
 .PHONY: program
 program: setup ## Load the bitstream of BOARD into the board, through openFPGALoader
 	$(BIN)/skipstone program $(call options,BOARD)
+
+.PHONY: bench
+bench: networks ## Run the quick BENCHMARKS (minutes) and record them in bench/results
+	$(BIN)/skipstone bench $(BENCHMARKS)
+
+.PHONY: bench-full
+bench-full: networks ## Run the full BENCHMARKS (an hour or more; goes on where it was interrupted)
+	$(BIN)/skipstone bench --full $(BENCHMARKS)
+
+.PHONY: report
+report: setup ## Make a page of pictures, REPORT, from recorded results, or from the files RESULTS
+	$(BIN)/skipstone report $(RESULTS) --output '$(REPORT)'
+
+.PHONY: docs
+docs: setup ## Build the manual into build/docs, with the recorded numbers, and check its links
+	$(BIN)/python -m bench.markdown README.md
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo 'open build/docs/index.html'
+
+.PHONY: docs-links
+docs-links: setup ## Check the manual's links to other places, which needs a network
+	$(BIN)/python -m sphinx -q -b linkcheck docs build/docs-links
 
 .PHONY: accuracy
 accuracy: networks ## Classify the test images of CIFAR-10 or MNIST with the golden model

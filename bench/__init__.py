@@ -1,1 +1,1 @@
-"""Benchmarks: figures of whole networks, printed by a command each."""
+"""Benchmarks: what the accelerators take, measured in their Verilog, beside published figures; results as JSON."""

@@ -26,6 +26,8 @@ COMMANDS = {
     "verilog": "Write an accelerator as Verilog, for other flows.",
     "bitstream": "Build a board's bitstream, and show what it takes and how fast it is.",
     "program": "Load a board's bitstream into the board.",
+    "bench": "Run the benchmarks and record what they measure.",
+    "report": "Make a page of pictures from recorded results.",
     "synth": "Synthesise, place and route an accelerator, and check what it takes.",
 }
 """Each subcommand and its line in `skipstone --help`."""

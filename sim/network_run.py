@@ -52,6 +52,7 @@ class NetworkRun(RunTable):
                 macs=run.job.program.conv.macs,
                 multiplies=run.multiplies,
                 mismatch=run.mismatch,
+                traffic=run.traffic,
             )
             for run in self.layers
         ]

@@ -84,10 +84,18 @@ def _activation(tensor: str, shape: tuple[int, ...], zero_point: int) -> Tensor:
     return Tensor(tensor, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, zero_point))
 
 
-def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
-    """Draw weights, scales and input of a layer and compute its golden output."""
+def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | None = None) -> RandomLayer:
+    """Draw weights, scales and input of a layer and compute its golden output.
+
+    Args:
+        shape: of the layer; seed: of everything drawn.
+        rectified: the input as distances from its zero point, uint8[height, width, channels], in place of a drawn one.
+            The layer then lies between two rectifiers: both zero points are the lowest value, where its output ends.
+    """
     rng = np.random.default_rng(seed)
     input_zero, output_zero = (int(rng.choice([-128, 127, int(rng.integers(-128, 128))])) for _ in range(2))
+    if rectified is not None:
+        input_zero = output_zero = -128
     depth = shape.channels * shape.kernel[0] * shape.kernel[1]
     low = output_zero if rng.random() < 0.5 else -128
     common: dict[str, Any] = {
@@ -101,6 +109,8 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     requantisation = _requantisation(rng, shape.maps, depth)
     layer: Layer
     values = _input(rng, shape, input_zero)
+    if rectified is not None:
+        values = (rectified.astype(np.int16) + input_zero).astype(np.int8)[np.newaxis]
     if shape.fully_connected:
         layer = FullyConnected(
             name="fully_connected_0",

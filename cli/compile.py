@@ -37,7 +37,7 @@ def compile(
 
     Predicted cycles are those of an input of which half the activations are zeros, without loading it.
     """
-    program = compile_for(load(network), core_config(groups, lanes, settings), keep_weights=keep_weights)
+    program = compile_for(load(network), core_config(groups, lanes, settings, dataflow), keep_weights=keep_weights)
     compiled = describe_program(program)
     write_program(compiled, output)
     if json_file is not None:

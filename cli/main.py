@@ -21,8 +21,13 @@ COMMANDS = {
     "serve-sim": "Run a simulated board behind a pseudo-terminal.",
     "golden": "Run a network through the golden model and write every tensor.",
     "inspect": "Show a network: a row a layer, with shapes, multiplies and zeros.",
+    "balance": "Show how evenly a network's zero weights load an array that skips them.",
     "accuracy": "Classify a whole test set with the golden model.",
-    "verilog": "Write the Verilog of an accelerator.",
+    "verilog": "Write an accelerator as Verilog, for other flows.",
+    "bitstream": "Build a board's bitstream, and show what it takes and how fast it is.",
+    "program": "Load a board's bitstream into the board.",
+    "bench": "Run the benchmarks and record what they measure.",
+    "report": "Make a page of pictures from recorded results.",
     "synth": "Synthesise, place and route an accelerator, and check what it takes.",
 }
 """Each subcommand and its line in `skipstone --help`."""

@@ -14,9 +14,14 @@ from models.errors import SkipstoneError
 
 
 class Dataflow(StrEnum):
-    """The choices of ``--dataflow``."""
+    """The choices of ``--dataflow``: what the core has for convolutions over all channels.
+
+    ``auto``: both, and each layer runs on the one that is predicted to take fewer cycles.
+    """
 
     nullhop = "nullhop"
+    rsnn = "rsnn"
+    auto = "auto"
 
 
 class Simulator(StrEnum):
@@ -33,7 +38,12 @@ class Stalls(StrEnum):
     random = "random"
 
 
-DataflowOption = Annotated[Dataflow, typer.Option(help="The dataflow that feeds the array.")]
+DataflowOption = Annotated[
+    Dataflow,
+    typer.Option(
+        help="What feeds the array: nullhop skips zero activations, rsnn zero weights, auto takes the faster by layer."
+    ),
+]
 Groups = Annotated[int, typer.Option(min=1, help="Groups of the MAC array.")]
 Lanes = Annotated[int, typer.Option(min=1, help="Lanes of a group.")]
 SimulatorOption = Annotated[Simulator, typer.Option(help="What runs the Verilog.")]
@@ -54,14 +64,17 @@ KeepWeights = Annotated[
 ]
 
 
-def core_config(groups: int, lanes: int, settings: Sequence[str] | None) -> CoreConfig:
-    """The default core with an array of that size and other parameters as the user sets them.
+def core_config(
+    groups: int, lanes: int, settings: Sequence[str] | None = None, dataflow: Dataflow = Dataflow.nullhop
+) -> CoreConfig:
+    """The default core with an array of that size, what the dataflow needs, and other parameters as the user sets them.
 
     Raises:
         SkipstoneError: a setting that is none; names it and the parameters that there are.
         ConfigurationError: no hardware can be built for a value.
     """
-    config = CoreConfig.sized(groups, lanes)
+    dense = ("nullhop", "rsnn") if dataflow is Dataflow.auto else (dataflow.value,)
+    config = CoreConfig.sized(groups, lanes, dense)
     names = [name for name in config.as_dict() if name not in ("groups", "lanes")]
     changes: dict[str, int] = {}
     for setting in settings or ():

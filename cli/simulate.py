@@ -70,7 +70,7 @@ def simulate(
     each fed with the true previous tensor. Exit status 0 if all are equal, 1 if not.
     """
     check_waves(waves)
-    config = core_config(groups, lanes, settings)
+    config = core_config(groups, lanes, settings, dataflow)
     loaded = load(network)
     values = read_input(loaded, input, seed)
     options = {"simulator": simulator.value, "seed": seed, "stalls": stalls.value, "waves": waves}

@@ -233,10 +233,10 @@ def with_more_maps(convolution: Convolution, maps: int) -> Convolution:
     )
 
 
-def convolutions(network: Network) -> dict[str, Convolution]:
+def convolutions(network: Network, *, fuse: bool = True) -> dict[str, Convolution]:
     """Every dense layer that the array runs, by name, in order.
 
-    A max-pooling that alone reads a convolution is fused into it.
+    To `fuse` is to take a max-pooling that alone reads a convolution with it.
 
     Raises:
         CompilerError: a layer is of a kind that the array runs, but its tensors are not.
@@ -251,7 +251,7 @@ def convolutions(network: Network) -> dict[str, Convolution]:
         if convolution is None or convolution.edges is not None:
             continue
         following = readers.get(layer.output, [])
-        if len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:
+        if fuse and len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:
             convolution = with_pooling(convolution, following[0]) or convolution
         result[layer.name] = convolution
     return result

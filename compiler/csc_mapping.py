@@ -89,11 +89,9 @@ def csc_mappings(
     Raises:
         CompilerError: the dataflow does not run it, or the configuration cannot hold it.
     """
-    if not config.csc or not runs_on_csc(conv, config.lanes):
+    if not runs_on_csc(conv, config.lanes):
         raise CompilerError(f"layer {conv.name}: its channels are not in an order that the csc dataflow follows")
-    if conv.pool != (1, 1):
-        raise CompilerError(f"layer {conv.name}: the csc dataflow does not pool")
-    check_limits(conv, config, whole=True)
+    check_limits(conv, config, whole=True, dataflows=("csc",))
     check_windows(conv)
     found = [
         _mapping(conv, config, output_pixel_words, channel_groups, rounds, run, packed)

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections import deque
 
 from compiler.csc_shape import PassShape, RunColumns
+from compiler.cycles import write_latency
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
 from hw.memory.activation import read_latency
-
-LEAVING_LATENCY = 13
-"""From an output's last beat into the post-processor to its retirement, in a small core."""
 
 Steps = list[tuple[int, bool]]
 Column = tuple[int, int, Steps, bool, bool, int]
@@ -140,7 +138,7 @@ class CscSimulation:
         self._retired, self._last = 0, 0
         # From a request at the arbiters to a vector that can be read.
         self._latency = read_latency(config) + 1 - config.large
-        self._leaving = LEAVING_LATENCY + 3 * config.large + config.vector
+        self._leaving = write_latency(config) + 1
 
     def run(self) -> int:
         """Cycles from the start of the pass until all its outputs are retired."""

@@ -15,7 +15,7 @@ from compiler.csc_walk import EdgeWalk, edge_walk
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import Dataflow, LayerDescriptor, Operation
+from hw.control.descriptor import LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
 
 Fields = dict[str, Any]
@@ -79,13 +79,13 @@ def _walk(conv: Convolution, mapping: Mapping, config: CoreConfig) -> EdgeWalk:
 def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
-    The csc dataflow does without, since it runs only on maps that lie whole in memory: there they are as columns are.
+    Only nullhop needs that: the other dataflows run on maps that lie whole in memory, where they are as columns are.
     """
     top = conv.padding[0][0]
     tap, pool = conv.dilation[0], geometry.stride_rows
 
     def words(rows: int) -> int:
-        if mapping.run:
+        if mapping.run or mapping.sparse is not None:
             return rows * row_words % _modulus(config)
         return rows % mapping.input_ring * row_words
 
@@ -136,19 +136,26 @@ def _packed_columns(conv: Convolution, geometry: Geometry, place: Place) -> Fiel
     }
 
 
+def _reach(conv: Convolution, mapping: Mapping) -> int:
+    """The last row that a unit touches relative to its first; of rsnn that a segment touches."""
+    reach = mapping.geometry.reach
+    if mapping.sparse is not None:
+        reach += (mapping.sparse.shape.folds - 1) * conv.stride[0]
+    return reach
+
+
 def _modulus(config: CoreConfig) -> int:
     """Of word offsets."""
     return 1 << Shape.cast(axis_words(config)).width
 
 
 def _run(conv: Convolution, mapping: Mapping, places: Places, config: CoreConfig) -> Fields:
-    """The fields that choose the dataflow, and what csc needs to step from run to run; a row's last has no next."""
+    """What csc needs to step from run to run; a row's last has no next."""
     if not mapping.run:
         return {}
     more = mapping.run < conv.output_size[1]
     columns = mapping.run * mapping.geometry.unit_columns * more
     return {
-        "dataflow": int(Dataflow.CSC),
         "run": {
             "outputs_last": mapping.run - 1,
             "columns": columns * (conv.channels if mapping.packed else 1),
@@ -180,9 +187,53 @@ def _edges(walk: EdgeWalk, config: CoreConfig) -> Fields:
 def _weight_strides(conv: Convolution, mapping: Mapping, config: CoreConfig) -> tuple[int, int, int]:
     """Weight words of a tap, of a row of taps - for csc, which goes column by column, of a column - and of a block."""
     if not mapping.run:
-        return conv.channels, conv.kernel[1] * conv.channels % config.weight_depth, conv.map_weights
+        block = conv.map_weights if mapping.sparse is None else mapping.sparse.words
+        return conv.channels, conv.kernel[1] * conv.channels % config.weight_depth, block
     fan, (height, width) = _walk(conv, mapping, config).fan, conv.kernel
     return fan, height * fan % config.weight_depth, height * fan * (1 if mapping.packed else width)
+
+
+def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfig) -> Fields:
+    """What the rsnn dataflow walks over; a step that never comes, since there is one of something, is 0."""
+    if mapping.sparse is None:
+        return {}
+    shape, slots, modulus = mapping.sparse.shape, mapping.sparse.slots, _modulus(config)
+    rows, segments = shape.segments
+    columns = shape.pixels * conv.stride[1] if segments > 1 else 0
+    down = shape.folds * conv.stride[0] if rows > 1 else 0
+    block = shape.banks * conv.stride[1] if shape.blocks > 1 else 0
+    beats = ceil_div(shape.pixels, config.post_lanes)
+    final_maps = mapping.maps_of_pass(mapping.passes - 1, conv.maps)
+    fields = {
+        "pixels_last": shape.pixels - 1,
+        "line_last": (shape.outputs if shape.folds > 1 else shape.size[1]) - 1,
+        "lines_last": 0 if shape.folds > 1 else shape.size[0] - 1,
+        "segments_last": segments - 1,
+        "segment_rows_last": rows - 1,
+        "segment_columns": columns,
+        "segment_column_words": columns * place.pixel_words % modulus,
+        "segment_rows": down,
+        "segment_row_words": down * place.row_words % modulus,
+        "folds_last": shape.folds - 1,
+        "columns_last": shape.columns - 1,
+        "planes_last": shape.planes - 1,
+        "blocks_last": shape.blocks - 1,
+        "block_columns": block,
+        "block_words": block * place.pixel_words % modulus,
+        "channels": shape.plane_vectors,
+        "final_channels": shape.final_channels,
+        "plane_vectors": shape.plane_vectors,
+        "final_plane_vectors": shape.final_plane_vectors,
+        "tiles_last": shape.tiles - 1,
+        "tile_vectors": shape.tile_vectors(0),
+        "final_tile_vectors": shape.tile_vectors(shape.tiles - 1),
+        "slots_last": slots - 1,
+        "slices_last": config.groups * slots * beats - 1,
+        "slice_beats_last": beats - 1,
+        "map_beats_last": ceil_div(min(mapping.pass_maps, conv.maps), config.post_lanes) - 1,
+        "final_map_beats_last": ceil_div(final_maps, config.post_lanes) - 1,
+    }
+    return {"sparse": fields}
 
 
 def _packet(channels: int) -> tuple[int, int]:
@@ -219,7 +270,9 @@ def describe(
     )
     return {
         "operation": int(Operation.CONVOLVE),
+        **({"dataflow": mapping.number} if len(config.dataflows) > 1 else {}),
         **_run(conv, mapping, places, config),
+        **_sparse(conv, mapping, places.input, config),
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
@@ -242,7 +295,7 @@ def describe(
         "window": {
             "rows": _rows_axis(conv, geometry, mapping, places.input.row_words, config),
             "columns": columns,
-            "reach": geometry.reach,
+            "reach": _reach(conv, mapping),
             "channels": tap_weights,
             "row_weights": row_weights,
         },
@@ -251,7 +304,7 @@ def describe(
             "offset": 0,
             "lower": conv.activation[0] - zero,
             "upper": conv.activation[1] - zero,
-            "final_beats_last": ceil_div(final_maps - (final_blocks - 1) * config.lanes, config.post_lanes) - 1,
+            "final_beats_last": _final_beats(mapping, final_maps, final_blocks, config) - 1,
         },
     }
 
@@ -259,6 +312,13 @@ def describe(
 def _pixels(conv: Convolution, mapping: Mapping) -> tuple[int, int]:
     """Pixels of a row of the input, and channels of a pixel, as they lie in memory."""
     return (1, conv.size[1] * conv.channels) if mapping.packed else (conv.size[1], conv.channels)
+
+
+def _final_beats(mapping: Mapping, maps: int, blocks: int, config: CoreConfig) -> int:
+    """Beats of the last block of the last pass; of rsnn, whose collector does not look at blocks, all."""
+    if mapping.sparse is not None:
+        return config.post_beats
+    return ceil_div(maps - (blocks - 1) * config.lanes, config.post_lanes)
 
 
 def _convolved(conv: Convolution, mapping: Mapping, places: Places, sparse: bool) -> Fields:

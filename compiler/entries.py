@@ -8,7 +8,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from compiler.candidates import candidates
+from compiler.candidates import candidates, is_packed
 from compiler.descriptor import (
     Fields,
     Place,
@@ -142,7 +142,8 @@ def hold_entry(layer: LayerProgram) -> Entry:
 
 def _convolution(operation: Convolve, locate: Locate, config: CoreConfig, kept: int | None) -> Entry:
     places = Places(locate(operation.input), locate(operation.output))
-    found = candidates(operation.computed, operation.input, config, operation.output.pixel_words)
+    conv, packed = operation.computed, is_packed(operation.conv, operation.input)
+    found = candidates(conv, config, operation.output.pixel_words, packed=packed)
     one = fastest(found, config, kept=kept is not None)
     layer = LayerProgram(
         one.conv, one.mapping, config, sparse_input=False, sparse_output=False, places=places, kept=kept

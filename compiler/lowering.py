@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
-from compiler.candidates import candidates
+from compiler.candidates import candidates, is_packed
 from compiler.convolution import Convolution, from_layer, with_pooling
 from compiler.errors import CompilerError
 from compiler.feature_maps import Buffer, FeatureMap, map_shape
 from compiler.graph import Graph
 from compiler.host_steps import ADVICE
-from compiler.mapping import check_limits
+from compiler.mapping import ceil_div, check_limits
 from compiler.operations import Convolve, HardwareOperation, Load
 from compiler.placement import Placement
+from compiler.program import estimate
 from compiler.unused import with_zeros
 from compiler.vector import KINDS, NO_PADDING, Surroundings, copy, vector_operation
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -136,7 +138,7 @@ class _Lowering:
         assert output is not None  # it has as many channels
         if output.zero_point != conv.output_zero_point:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its output {conv.output!r}")
-        candidates(conv, source, self.config, output.pixel_words)  # there is at least one
+        candidates(conv, self.config, output.pixel_words, packed=is_packed(conv, source))  # there is at least one
         self.operations.append(Convolve(layer.name, layers, conv, source, output))
 
     def _source(self, layer: Weighted, name: str) -> FeatureMap:
@@ -176,9 +178,22 @@ class _Lowering:
             check_limits(fused, self.config, whole=True)
         except CompilerError:
             return conv, (layer.name,)
+        if self.config.rsnn and not self._fusing_pays(conv, fused):
+            return conv, (layer.name,)
         self.fused.add(pooling.name)
         self.absent.add(conv.output)
         return fused, (layer.name, pooling.name)
+
+    def _fusing_pays(self, conv: Convolution, fused: Convolution) -> bool:
+        """Whether a layer with its pooling is faster than on rsnn, which leaves the pooling to the vector unit."""
+        words = ceil_div(conv.maps, WORD_ELEMENTS)
+
+        def cycles(one: Convolution) -> float:
+            ways = candidates(one, self.config, words)
+            return min(estimate(way.conv, way.mapping, self.config, loads=False) for way in ways)
+
+        read = prod(fused.output_size) * words * prod(fused.pool)
+        return cycles(fused) <= cycles(conv) + read
 
     def _compute(self, layer: Layer) -> None:
         """A layer on the vector unit."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
+from compiler.sparse_weights import SparsePlan
 from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
@@ -16,9 +17,14 @@ def ceil_div(value: int, divisor: int) -> int:
     return -(-value // divisor)
 
 
+def parameter_beats(config: CoreConfig) -> int:
+    """Beats of the weight stream for the parameters of a block."""
+    return PARAMETER_PLANES * config.post_beats * config.parameter_chunks
+
+
 def block_cycles(words: int, config: CoreConfig) -> int:
     """Cycles to load a block of maps with so many weight words: its parameters, and a word or half a word a cycle."""
-    return PARAMETER_PLANES * config.post_beats + words * max(1, config.weight_bits // 8)
+    return parameter_beats(config) + words * max(1, config.weight_bits // 8)
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,10 @@ class Mapping:
         input_ring, output_ring: rows held in the activation memory.
         resident: the whole input is held, and loaded once.
         merged: the whole output with all its channels is held, and leaves after the last pass.
-        run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for nullhop.
+        run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for others.
         rounds: blocks of maps that a group works on in a pass, for the csc dataflow; packed: a row of the input lies as
             one pixel.
+        sparse: for the rsnn dataflow; None for others.
     """
 
     geometry: Geometry
@@ -97,26 +104,38 @@ class Mapping:
     run: int = 0
     rounds: int = 1
     packed: bool = False
+    sparse: SparsePlan | None = None
 
     def maps_of_pass(self, index: int, maps: int) -> int:
         """Maps that pass `index` computes, of `maps`."""
         return min(self.pass_maps, maps - index * self.pass_maps)
 
     def blocks_of_pass(self, index: int, maps: int, lanes: int) -> int:
-        """Blocks of `lanes` maps of pass `index`."""
+        """Blocks of `lanes` maps of pass `index`; of rsnn one for each group, whatever its maps are."""
+        if self.sparse is not None:
+            return self.channel_groups
         return ceil_div(self.maps_of_pass(index, maps), lanes)
 
     def multiplies(self, operations: int, maps: int) -> int:
         """Useful multiplications of so many operations, as `LayerReport` counts them, for a layer of so many maps."""
+        if self.sparse is not None:
+            return operations * self.sparse.shape.outputs // self.sparse.shape.segment_count
         if not self.run:
             return operations * maps // self.passes
         blocks = sum(self.blocks_of_pass(index, maps, self.lanes) for index in range(self.passes))
         return operations * maps // blocks
 
     @property
+    def number(self) -> int:
+        """The dataflow, as the descriptor has it."""
+        if self.sparse is not None:
+            return int(Dataflow.RSNN)
+        return int(Dataflow.CSC if self.run else Dataflow.NULLHOP)
+
+    @property
     def dataflow(self) -> str:
         """Name of the front end that feeds the array."""
-        return DATAFLOW_NAMES[int(Dataflow.CSC if self.run else Dataflow.NULLHOP)]
+        return DATAFLOW_NAMES[self.number]
 
     @property
     def lanes(self) -> int:
@@ -134,12 +153,29 @@ class Mapping:
         return 1 if self.merged else self.passes
 
 
-def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) -> None:
+def suitable(conv: Convolution, config: CoreConfig) -> tuple[str, ...]:
+    """The dataflows of a core that run layers of this kind as they are."""
+    alone = conv.pool == (1, 1)
+    if conv.edges is not None:
+        return ("csc",) * config.csc
+    return ("nullhop",) * config.nullhop + ("rsnn",) * (config.rsnn and alone) + ("csc",) * (config.csc and alone)
+
+
+def check_limits(
+    conv: Convolution, config: CoreConfig, *, whole: bool = False, dataflows: tuple[str, ...] | None = None
+) -> None:
     """Refuse what no mapping of this configuration can hold, or none for an input that lies `whole` in memory.
+
+    Args:
+        dataflows: that it may run on; all that are `suitable` unless given.
 
     Raises:
         CompilerError: names the layer, the limit, and both values.
     """
+    dataflows = suitable(conv, config) if dataflows is None else dataflows
+    if not dataflows:
+        needed = "csc" if conv.edges is not None else "nullhop"
+        raise CompilerError(f"layer {conv.name}: it needs the {needed} dataflow, which this configuration leaves out")
     geometry = Geometry.of(conv, whole=whole)
     extents = [
         ("height", conv.size[0], "max_size", config.max_size),
@@ -154,9 +190,10 @@ def check_limits(conv: Convolution, config: CoreConfig, *, whole: bool = False) 
         ("number of maps", conv.maps, "max_channels", config.max_channels),
         ("kernel size", max(conv.kernel), "max_kernel", config.max_kernel),
         ("pooling window", max(conv.pool), "max_kernel", config.max_kernel),
-        ("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth),
         ("requantisation's left shift", int(conv.shift.max()), "max_left_shift", config.max_left_shift),
     ]
+    if "rsnn" not in dataflows:
+        extents.append(("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth))
     for what, value, limit, allowed in extents:
         if value > allowed:
             raise CompilerError(
@@ -224,12 +261,12 @@ def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
 
 
 def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
-    """Every mapping of the convolution that the configuration holds, one a split.
+    """Every mapping of the convolution on nullhop that the configuration holds, one a split.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
-    check_limits(conv, config)
+    check_limits(conv, config, dataflows=tuple(name for name in suitable(conv, config) if name == "nullhop"))
     needed = {channel_groups: least_words(conv, config, channel_groups) for channel_groups, _ in config.splits}
     least = min(needed.values())
     if least > config.activation_words:
@@ -250,7 +287,7 @@ def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
-    check_limits(conv, config, whole=True)
+    check_limits(conv, config, whole=True, dataflows=("nullhop",) * config.nullhop)
     return [
         Mapping(
             geometry=Geometry.of(conv, whole=True),

@@ -13,6 +13,7 @@ from compiler.csc_shape import pass_shape
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
 from compiler.mapping import block_cycles, ceil_div
 from compiler.program import LayerProgram
+from compiler.rsnn_cycles import RsnnPass
 from hw.config import CoreConfig
 
 DONE_LATENCY = 1
@@ -128,6 +129,8 @@ def run_passes(
     """
     if program.mapping.run:
         return _run_csc(program, start, accepted, weights)
+    if program.mapping.sparse is not None:
+        return _run_rsnn(program, start, accepted, weights, load, store(program.mapping.passes - 1))
     conv, mapping, config = program.conv, program.mapping, program.config
     costs = unit_costs(conv, mapping, stored)
     arriving = np.zeros(len(stored), np.int64) if load is None else load
@@ -155,3 +158,24 @@ def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightSt
         weights.released.append(now)
         operations += shape.operations(config)
     return now, operations
+
+
+def _run_rsnn(
+    program: LayerProgram,
+    start: int,
+    accepted: int,
+    weights: WeightStream,
+    load: Counts | None,
+    store: Counts | None,
+) -> tuple[int, int]:
+    """The same of a layer of the rsnn dataflow: its input arrives in the first pass, its output leaves in the last."""
+    conv, mapping, config = program.conv, program.mapping, program.config
+    assert mapping.sparse is not None
+    now = start
+    for index in range(mapping.passes):
+        now = max(now, weights.load(accepted, 0 if program.kept is not None else mapping.sparse.words, config.groups))
+        arriving = load if index == 0 else None
+        leaving = store if index == mapping.passes - 1 else None
+        now = RsnnPass(conv, mapping, config, index, arriving, leaving).run(now) + DONE_LATENCY
+        weights.released.append(now)
+    return now, mapping.sparse.weights.nonzeros * mapping.sparse.shape.segment_count

@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from compiler.candidates import Candidate
+from compiler.candidates import Candidate, streamed_mappings
 from compiler.convolution import Convolution
 from compiler.csc_cycles import csc_estimate, simulated_cycles
-from compiler.csc_shape import pass_shape
 from compiler.csc_walk import edge_walk
 from compiler.descriptor import Fields, Places, describe, pack
 from compiler.errors import CompilerError
-from compiler.mapping import Mapping, block_cycles, ceil_div, mappings
+from compiler.mapping import Mapping, block_cycles, ceil_div
+from compiler.rsnn_cycles import RsnnPass
 from compiler.weights import Beats, Part, weight_beats
 from hw.config import CoreConfig
 
@@ -82,8 +82,7 @@ class LayerProgram:
     @property
     def memory_words(self) -> int:
         """Words of the weight memories for all its weights."""
-        block = pass_shape(self.conv, self.mapping, self.config, 0).block_words if self.mapping.run else None
-        return self.mapping.passes * self.mapping.rounds * (self.conv.map_weights if block is None else block)
+        return self.mapping.passes * int(self._fields["weights"]["pass_words"])
 
     def stored_input(self, tensor: npt.NDArray) -> npt.NDArray:
         """The rows that are sent, as stored activations [rows, columns, channels], of the input tensor for batch 1."""
@@ -129,8 +128,18 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def _estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, loads: bool, kept: bool) -> float:
-    """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
+def estimate(
+    conv: Convolution, mapping: Mapping, config: CoreConfig, *, loads: bool = True, kept: bool = False
+) -> float:
+    """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest.
+
+    Args:
+        loads: the input arrives meanwhile; kept: the weights are there already.
+    """
+    if mapping.run:
+        return csc_estimate(conv, mapping, config, kept)
+    if mapping.sparse is not None:
+        return _estimate_rsnn(conv, mapping, config, kept)
     rows, columns = conv.output_size
     units = rows * columns
     taps = conv.kernel[0] * conv.kernel[1] * conv.pool[0] * conv.pool[1]
@@ -154,12 +163,7 @@ def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = Fal
 
     What csc takes depends on no input: the best of it by a formula are simulated.
     """
-    estimates = {
-        one: csc_estimate(one.conv, one.mapping, config, kept)
-        if one.mapping.run
-        else _estimate(one.conv, one.mapping, config, loads, kept)
-        for one in found
-    }
+    estimates = {one: estimate(one.conv, one.mapping, config, loads=loads, kept=kept) for one in found}
     likely = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)[:SIMULATED]
     others = [one for one in found if not one.mapping.run]
     if others and likely and min(estimates[one] for one in others) <= estimates[likely[0]]:
@@ -167,6 +171,16 @@ def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = Fal
     for one in likely if len(likely) > 1 else ():
         estimates[one] = simulated_cycles(one.conv, one.mapping, config, kept)
     return min([*likely, *others], key=estimates.__getitem__)
+
+
+def _estimate_rsnn(conv: Convolution, mapping: Mapping, config: CoreConfig, kept: bool) -> float:
+    """The same for rsnn, which depends on no input either."""
+    assert mapping.sparse is not None
+    cycles = 0.0
+    for index in range(mapping.passes):
+        weights = config.groups * block_cycles(0 if kept else mapping.sparse.words, config)
+        cycles += max(RsnnPass(conv, mapping, config, index).run(0), weights)
+    return cycles
 
 
 def compile_layer(
@@ -181,22 +195,24 @@ def compile_layer(
 
     Args:
         channel_groups: take this split instead of the best one.
-        sparse_input, sparse_output: the maps travel as SM/NZVL or dense. The output's form, unless given, is the
+        sparse_input, sparse_output: the maps travel as SM/NZVL or dense; always dense in a core without
+            `sparse_streams`. The output's form, unless given, is the
             shorter one to expect: a layer that ends in a rectifier has many zeros, any other has few.
 
     Raises:
         CompilerError: the configuration cannot hold the layer, or not with this split.
     """
-    found = {mapping.channel_groups: mapping for mapping in mappings(conv, config)}
-    if channel_groups is not None and channel_groups not in found:
+    found = streamed_mappings(conv, config)
+    candidates = [mapping for mapping in found if channel_groups in (None, mapping.channel_groups)]
+    if not candidates:
         raise CompilerError(
             f"layer {conv.name}: {channel_groups} channel groups do not divide the {config.groups} groups, or its "
-            f"rows do not fit then: give one of {', '.join(map(str, found))}"
+            f"rows do not fit then: give one of {', '.join(str(mapping.channel_groups) for mapping in found)}"
         )
-    chosen = found.values() if channel_groups is None else [found[channel_groups]]
-    mapping = fastest([Candidate(conv, mapping) for mapping in chosen], config, loads=True).mapping
+    mapping = fastest([Candidate(conv, mapping) for mapping in candidates], config, loads=True).mapping
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
+    sparse_input, sparse_output = (form and config.sparse_streams for form in (sparse_input, sparse_output))
     program = LayerProgram(conv, mapping, config, sparse_input, sparse_output)
     _ = program.descriptor  # packed now, so that a value that does not fit is refused here
     return program

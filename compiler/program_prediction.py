@@ -42,11 +42,12 @@ def predict_program(program: NetworkProgram, tensors: Mapping[str, npt.NDArray])
         program: what runs.
         tensors: of the network, by name, with a batch of 1 (their zeros decide); those in `lowered.maps` are needed.
     """
+    return _predict(program, lambda map: stored_map(map, tensors, program.config.core))
 
-    def stored(map: FeatureMap) -> npt.NDArray:
-        return to_stored(tensors[map.tensor].reshape(map.shape), map.zero_point, program.config.core)
 
-    return _predict(program, stored)
+def stored_map(map: FeatureMap, tensors: Mapping[str, npt.NDArray], config: CoreConfig) -> npt.NDArray:
+    """A feature map as it lies in memory: stored activations [rows, columns, channels]."""
+    return to_stored(tensors[map.tensor].reshape(map.shape), map.zero_point, config)
 
 
 def estimate_program(program: NetworkProgram) -> list[Prediction]:

@@ -42,8 +42,8 @@ def _mixes_channels(operation: HardwareOperation, config: CoreConfig) -> bool:
     """Whether what an element is multiplied with may belong to another channel."""
     if not isinstance(operation, Convolve):
         return False
-    conv, output = operation.conv, operation.output
-    return not conv.depthwise or not candidates(conv, operation.input, config, output.pixel_words)[0].mapping.run
+    conv, words = operation.conv, operation.output.pixel_words
+    return not conv.depthwise or not candidates(conv, config, words)[0].mapping.run
 
 
 def _filling(operation: Convolve | VectorOperation, config: CoreConfig) -> list[HardwareOperation]:

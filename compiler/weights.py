@@ -88,6 +88,33 @@ def packed_words(words: npt.NDArray[np.signedinteger], bits: int) -> Beats:
     return np.pad(stream, (0, -len(stream) % lanes)).reshape(-1, lanes)
 
 
+def _joined(planes: Beats, words: Beats, part: Part) -> Beats:
+    """What of a block arrives."""
+    return {Part.ALL: np.concatenate([planes, words]), Part.PARAMETERS: planes, Part.WORDS: words}[part]
+
+
+def _planes(parameters: Beats, config: CoreConfig) -> Beats:
+    """Stream beats of the parameters uint8[maps, PARAMETER_PLANES] of whole beats of `post_lanes` maps."""
+    by_beat = parameters.reshape(-1, config.post_lanes, PARAMETER_PLANES).transpose(0, 2, 1)
+    width = config.parameter_chunks * config.lanes
+    return np.pad(by_beat, ((0, 0), (0, 0), (0, width - config.post_lanes))).reshape(-1, config.lanes)
+
+
+def _sparse_blocks(conv: Convolution, mapping: Mapping, index: int, config: CoreConfig, part: Part) -> list[Beats]:
+    """The blocks of a pass of rsnn: parameters of the maps in order, whoever computes them; entries of a group."""
+    assert mapping.sparse is not None
+    first = index * mapping.pass_maps
+    maps = np.full((config.groups, config.post_beats * config.post_lanes), -1)
+    count = mapping.maps_of_pass(index, conv.maps)
+    maps.ravel()[:count] = np.arange(first, first + count)
+    blocks = []
+    for of_block, group in zip(maps, mapping.sparse.weights.passes[index], strict=True):
+        words = group.word_bytes(config)
+        padded = np.pad(words, ((0, mapping.sparse.words - len(words)), (0, 0)))
+        blocks.append(_joined(_planes(_parameters(conv, of_block), config), padded, part))
+    return blocks
+
+
 def _block(
     conv: Convolution,
     ordered: npt.NDArray[np.signedinteger],
@@ -97,16 +124,12 @@ def _block(
     part: Part,
 ) -> Beats:
     """The beats of one block, maps `first` to `last` - 1: parameters as byte planes, then the weight words."""
-    lanes, post_lanes = config.lanes, config.post_lanes
-    maps = np.full(lanes, -1)
+    maps = np.full(config.lanes, -1)
     maps[: last - first] = np.arange(first, last)
-    parameters = _parameters(conv, maps).reshape(config.post_beats, post_lanes, PARAMETER_PLANES)
-    planes = np.zeros((config.post_beats * PARAMETER_PLANES, lanes), np.uint8)
-    planes[:, :post_lanes] = parameters.transpose(0, 2, 1).reshape(-1, post_lanes)
-    weights = np.zeros((ordered.shape[1], lanes), ordered.dtype)
+    planes = _planes(_parameters(conv, maps), config)
+    weights = np.zeros((ordered.shape[1], config.lanes), ordered.dtype)
     weights[:, : last - first] = ordered[first:last].T
-    words = packed_words(weights, config.weight_bits)
-    return {Part.ALL: np.concatenate([planes, words]), Part.PARAMETERS: planes, Part.WORDS: words}[part]
+    return _joined(planes, packed_words(weights, config.weight_bits), part)
 
 
 def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig, part: Part = Part.ALL) -> Beats:
@@ -118,8 +141,12 @@ def weight_beats(conv: Convolution, mapping: Mapping, config: CoreConfig, part: 
         CompilerError: a weight is too wide.
     """
     check_weights(conv, config)
-    blocks, ordered = [], _ordered(conv, mapping, config)
+    blocks: list[Beats] = []
+    ordered = _ordered(conv, mapping, config)
     for index in range(mapping.passes):
+        if mapping.sparse is not None:
+            blocks += _sparse_blocks(conv, mapping, index, config, part)
+            continue
         start = index * mapping.pass_maps
         end = start + mapping.maps_of_pass(index, conv.maps)
         blocks += [
@@ -135,7 +162,7 @@ def scaling_beats(scalings: Sequence[Scaling], config: CoreConfig) -> Beats:
     Blocks of parameters alone: entry e is beat e % post_beats of block e // post_beats, the same for all lanes of it.
     """
     blocks = ceil_div(len(scalings), config.post_beats)
-    planes = np.zeros((blocks * config.post_beats, PARAMETER_PLANES, config.lanes), np.uint8)
+    parameters = np.zeros((blocks * config.post_beats, config.post_lanes, PARAMETER_PLANES), np.uint8)
     for entry, scaling in enumerate(scalings):
-        planes[entry, :, : config.post_lanes] = _packed(scaling)[:, np.newaxis]
-    return planes.reshape(-1, config.lanes)
+        parameters[entry] = _packed(scaling)
+    return _planes(parameters.reshape(-1, PARAMETER_PLANES), config)

@@ -4,7 +4,7 @@
 
     bytes_in  --> host link --- host bus --- machine --- core
     bytes_out <--                              |
-                                               +--> interrupt, busy
+                                               +--> interrupt, busy, ready, failed
 """
 
 from __future__ import annotations
@@ -23,6 +23,18 @@ from hw.machine.program import ProgramImage
 
 BYTE = 8
 
+STATE = ("interrupt", "busy", "ready", "failed")
+"""Outputs of the machine that leave the accelerator as they are."""
+
+
+def connect_core(m: Module, machine: Machine, core: Core) -> None:
+    """Connect a core with its machine, but for its reset."""
+    for name in ("layers", "weights", "features_in"):
+        connect(m, producer=getattr(machine, name), consumer=getattr(core, name))
+    for name in ("features_out", "reports"):
+        connect(m, producer=getattr(core, name), consumer=getattr(machine, name))
+    m.d.comb += machine.core_errors.eq(core.errors)
+
 
 class Accelerator(wiring.Component):
     """A core that a host loads, starts and reads, over a link of bytes.
@@ -40,8 +52,8 @@ class Accelerator(wiring.Component):
         In and Out streams of bytes: see `HostLink`.
     interrupt
         Out: an event that `INTERRUPT_ENABLE` names has come and has not been cleared.
-    busy
-        Out: a run is under way.
+    busy, ready, failed
+        Out: a run is under way; a verified program is loaded; the machine has stopped with an error.
 
     Raises
     ------
@@ -56,8 +68,7 @@ class Accelerator(wiring.Component):
             {
                 "bytes_in": In(stream.Signature(BYTE)),
                 "bytes_out": Out(stream.Signature(BYTE)),
-                "interrupt": Out(1),
-                "busy": Out(1),
+                **dict.fromkeys(STATE, Out(1)),
             }
         )
 
@@ -70,14 +81,9 @@ class Accelerator(wiring.Component):
         connect(m, producer=flipped(self.bytes_in), consumer=link.bytes_in)
         connect(m, producer=link.bytes_out, consumer=flipped(self.bytes_out))
         connect(m, link.bus, machine.bus)
-        for name in ("layers", "weights", "features_in"):
-            connect(m, producer=getattr(machine, name), consumer=getattr(core, name))
-        for name in ("features_out", "reports"):
-            connect(m, producer=getattr(core, name), consumer=getattr(machine, name))
+        connect_core(m, machine, core)
         m.d.comb += [
-            machine.core_errors.eq(core.errors),
-            self.interrupt.eq(machine.interrupt),
-            self.busy.eq(machine.busy),
+            *(getattr(self, name).eq(getattr(machine, name)) for name in STATE),
         ]
         return m
 
@@ -92,13 +98,13 @@ class UartAccelerator(wiring.Component):
     divisor
         Clock cycles of a bit, at least 4.
 
-    Ports: `rx` In and `tx` Out, the serial lines; `interrupt`, `busy` as for `Accelerator`.
+    Ports: `rx` In and `tx` Out, the serial lines; `interrupt`, `busy`, `ready`, `failed` as for `Accelerator`.
     """
 
     def __init__(self, config: AcceleratorConfig, divisor: int, program: ProgramImage | None = None) -> None:
         self._accelerator = Accelerator(config, program)
         self._uart = Uart(divisor)
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "interrupt": Out(1), "busy": Out(1)})
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), **dict.fromkeys(STATE, Out(1))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -109,7 +115,6 @@ class UartAccelerator(wiring.Component):
         m.d.comb += [
             uart.rx.eq(self.rx),
             self.tx.eq(uart.tx),
-            self.interrupt.eq(accelerator.interrupt),
-            self.busy.eq(accelerator.busy),
+            *(getattr(self, name).eq(getattr(accelerator, name)) for name in STATE),
         ]
         return m

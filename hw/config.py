@@ -26,6 +26,13 @@ LARGEST = {"groups": 64, "lanes": 256}
 """More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
 
 
+DATAFLOWS = ("nullhop", "csc", "rsnn")
+"""The dataflows that a core may have, each a flag of its configuration."""
+
+FLAGS = ("sparse_streams", "vector", *DATAFLOWS)
+"""Parameters that are true or false."""
+
+
 class ConfigurationError(ValueError):
     """A parameter of a core that no hardware can be built for; the message names it and the values allowed."""
 
@@ -55,10 +62,12 @@ class CoreConfig:
     accumulator_bits
         Width of an accumulator.
     accumulators
-        Depth of a lane's accumulator file. `nullhop` finishes one output at a time and needs 1. With at least
-        `groups`, a group may work on several blocks of maps of one output at a time in `csc` layers with kernels.
+        Depth of a lane's accumulator file. `nullhop` and `csc` finish one output at a time and need 1; with at least
+        `groups` of them, a group may work on several blocks of maps of one output at a time in `csc` layers with
+        kernels. Of `rsnn` it is the number of kernels that share a group, at most as many as the maps of a group's
+        parameters.
     post_lanes
-        Outputs that the post-processor finishes in a cycle. Divides `lanes` and 16.
+        Outputs that the post-processor finishes in a cycle. Divides 16, and for `nullhop` and `csc` also `lanes`.
     post_dsps
         Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built
         from LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
@@ -71,19 +80,29 @@ class CoreConfig:
     stream_units
         Activations carried by a beat of the feature-map streams; a power of two, at least one sparsity map.
     codec_elements
-        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle.
+        Elements that the sparsity-map decoder and encoder of the feature-map streams handle in a cycle; 1 without
+        `sparse_streams`.
+    sparse_streams
+        Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
     fetch_depth
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
         Largest height or width of a feature map, channels of a feature map, and height or width of a kernel.
     vector
         Build the vector unit, which adds feature maps and pools over windows.
-    csc
-        Build the front end of the `csc` dataflow, beside that of `nullhop`. `lanes` must divide 16.
+    nullhop, csc, rsnn
+        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
     window_depth
         Vectors of `lanes` activations that a controller of `csc` holds; a power of two, at least 2. A vector is read
         once for all neighbouring outputs if the vectors under a window fit. Layers whose maps read channels of their
         own need those of a pixel, and twice that to fetch one pixel while another is used.
+    scratchpad_depth
+        Vectors of neighbouring pixels that a group of `rsnn` holds; a power of two of at least 16.
+    halo
+        Pixels by which such a vector is longer than a group has lanes: a kernel that reaches no further than that to
+        the right needs no second vector.
+    delta_bits
+        Width of a weight entry's step from vector to vector.
     """
 
     groups: int = 8
@@ -100,18 +119,24 @@ class CoreConfig:
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
+    sparse_streams: bool = True
     fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
     max_kernel: int = 15
     vector: bool = True
+    nullhop: bool = True
     csc: bool = True
+    rsnn: bool = False
     window_depth: int = 32
+    scratchpad_depth: int = 1024
+    halo: int = 2
+    delta_bits: int = 4
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("post_dsps", "max_left_shift", "vector", "csc") else 1
+            least = 0 if field.name in ("post_dsps", "max_left_shift", "halo", *FLAGS) else 1
             if not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{field.name} is {value!r}: give a whole number of at least {least}")
             if value > LARGEST.get(field.name, value):
@@ -119,8 +144,10 @@ class CoreConfig:
         self._one_of("activation_bits", (8, 16))
         self._one_of("weight_bits", (2, 4, 8, 16))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
-        self._one_of("vector", (False, True))
-        self._one_of("csc", (False, True))
+        for name in FLAGS:
+            self._one_of(name, (False, True))
+        if not self.dataflows:
+            raise ConfigurationError(f"{' and '.join(DATAFLOWS)} are left out: build at least one of them")
         for name in (
             "activation_banks",
             "activation_depth",
@@ -128,6 +155,7 @@ class CoreConfig:
             "stream_units",
             "codec_elements",
             "window_depth",
+            "scratchpad_depth",
         ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
@@ -135,6 +163,10 @@ class CoreConfig:
             raise ConfigurationError(f"window_depth is {self.window_depth}: give at least 2")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
+        if not self.sparse_streams and self.codec_elements != 1:
+            raise ConfigurationError(
+                f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
+            )
         if self.csc and WORD_ELEMENTS % self.lanes:
             raise ConfigurationError(
                 f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "
@@ -145,24 +177,41 @@ class CoreConfig:
                 f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
                 f"so give at least {WORD_ELEMENTS // self.activation_bits}"
             )
-        if self.lanes % self.post_lanes or WORD_ELEMENTS % self.post_lanes:
+        if WORD_ELEMENTS % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
             raise ConfigurationError(
                 f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {WORD_ELEMENTS}"
             )
+        if self.rsnn:
+            self._check_rsnn()
+
+    def _check_rsnn(self) -> None:
+        if self.scratchpad_depth < WORD_ELEMENTS:
+            raise ConfigurationError(f"scratchpad_depth is {self.scratchpad_depth}: give at least {WORD_ELEMENTS}")
+        if self.weight_bits != 8:
+            raise ConfigurationError(f"weight_bits is {self.weight_bits}: rsnn has entries of 8-bit weights, so give 8")
+        maps = self.post_beats * self.post_lanes
+        if self.accumulators > maps:
+            raise ConfigurationError(f"accumulators is {self.accumulators}: rsnn has room for at most {maps}")
 
     def _one_of(self, name: str, values: tuple[int, ...]) -> None:
         if getattr(self, name) not in values:
             raise ConfigurationError(f"{name} is {getattr(self, name)}: give one of {', '.join(map(str, values))}")
 
     @classmethod
-    def sized(cls, groups: int, lanes: int) -> CoreConfig:
-        """The default core with another array; as many post-processor lanes, and those dataflows, that fit it."""
+    def sized(cls, groups: int, lanes: int, dense: tuple[str, ...] = ("nullhop",)) -> CoreConfig:
+        """The default core with another array; as many post-processor lanes as fit it, and csc if that does.
+
+        `dense`: which of nullhop and rsnn it has; with rsnn up to eight kernels share a group.
+        """
         fits = lanes > 0
         return cls(
             groups=groups,
             lanes=lanes,
             post_lanes=gcd(lanes, cls.post_lanes) if fits else 1,
+            nullhop="nullhop" in dense,
             csc=fits and WORD_ELEMENTS % lanes == 0,
+            rsnn="rsnn" in dense,
+            accumulators=min(8, lanes) if fits and "rsnn" in dense else cls.accumulators,
         )
 
     def with_changes(self, **changes: Any) -> CoreConfig:
@@ -189,9 +238,14 @@ class CoreConfig:
         return tuple((c, self.groups // c) for c in range(1, self.groups + 1) if self.groups % c == 0)
 
     @property
+    def dataflows(self) -> tuple[str, ...]:
+        """Names of the dataflows whose front ends are built."""
+        return tuple(name for name in DATAFLOWS if getattr(self, name))
+
+    @property
     def longest_run(self) -> int:
         """Most neighbouring output pixels that a front end gives out at once."""
-        return 16 if self.csc else 1
+        return max(16 if self.csc else 1, self.lanes if self.rsnn else 1)
 
     def set_heads(self, channel_groups: int) -> int:
         """One bit a group: the first of each set of `channel_groups` groups that share their pixels."""
@@ -215,7 +269,17 @@ class CoreConfig:
     @property
     def post_beats(self) -> int:
         """Beats in which the post-processor takes the results of one group."""
-        return self.lanes // self.post_lanes
+        return -(-self.lanes // self.post_lanes)
+
+    @property
+    def parameter_chunks(self) -> int:
+        """Beats of the weight stream that hold a byte of the parameters of `post_lanes` maps."""
+        return -(-self.post_lanes // self.lanes)
+
+    @property
+    def window_banks(self) -> int:
+        """Pixels of a vector in the scratchpad of `rsnn`, each in a bank of its own."""
+        return self.lanes + self.halo
 
     @property
     def parameter_slots(self) -> int:

@@ -21,18 +21,20 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
-from amaranth import Cat, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
 from hw.control.collector import ResultCollector
-from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
+from hw.control.descriptor import Dataflow, LayerDescriptor, Operation, moves_only, runs_on_vector_unit
 from hw.control.feature_loader import FeatureLoader
 from hw.control.feature_store import FeatureStore
 from hw.control.retirement import Retirement
+from hw.control.segment_collector import SegmentCollector
 from hw.control.sequencer import LayerReport, Sequencer
 from hw.control.units import UnitTag
 from hw.control.weight_loader import WeightLoader
@@ -44,6 +46,8 @@ from hw.memory.weights import WeightMemory, weight_beat
 from hw.post.layouts import PostInput
 from hw.post.processor import PostProcessor
 from hw.stream.delay import delay
+from hw.stream.dense_decoder import DenseDecoder
+from hw.stream.dense_encoder import DenseEncoder
 from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
 from hw.stream.register import path_cut
 from hw.stream.sparse_decoder import SparseDecoder
@@ -125,9 +129,10 @@ class Core(wiring.Component):
             connect(m, producer=activations.responses[reader], consumer=response)
 
         self._run_layers(m, sequencer, weight_loader)
-        self._run_pass(m, sequencer, front_end, vector, retirement, loader, store)
+        segments = SegmentCollector(config) if config.rsnn else None
+        self._run_pass(m, sequencer, front_end, vector, segments, retirement, loader, store)
         self._connect_streams(m, loader, store)
-        beats = self._array_results(m, sequencer, front_end)
+        beats = self._array_results(m, sequencer, front_end, segments)
         if vector is not None:
             m.d.comb += vector.parity.eq(sequencer.parity)
             beats = self._either(m, runs_on_vector_unit(sequencer.layer.operation), vector.beats, beats)
@@ -180,6 +185,7 @@ class Core(wiring.Component):
         sequencer: Sequencer,
         front_end: FrontEnds,
         vector: VectorUnit | None,
+        segments: SegmentCollector | None,
         retirement: Retirement,
         loader: FeatureLoader,
         store: FeatureStore,
@@ -210,12 +216,20 @@ class Core(wiring.Component):
             sequencer.groups.offered.eq(Cat(operands.valid for operands in front_end.operands)),
             sequencer.groups.taken.eq(Cat(operands.valid & operands.ready for operands in front_end.operands)),
         ]
-        workers = [front_end]
+        workers: list[Any] = [front_end]
         if vector is not None:
             workers.append(vector)
             m.d.comb += [vector.layer.eq(layer), vector.start.eq(sequencer.compute)]
         for worker in workers:
             m.d.comb += [worker.can_issue.eq(retirement.can_issue), worker.sequence.eq(retirement.sequence)]
+        if segments is not None:
+            workers.append(segments)
+            m.d.comb += [
+                segments.layer.eq(layer),
+                segments.start.eq(sequencer.convolve & self._runs_rsnn(sequencer)),
+                segments.can_issue_run.eq(retirement.can_issue_run),
+                segments.sequence.eq(retirement.sequence),
+            ]
         working = Cat(worker.busy for worker in workers).any()
         m.d.comb += [
             # At most one of them works.
@@ -224,8 +238,9 @@ class Core(wiring.Component):
         ]
 
     def _connect_streams(self, m: Module, loader: FeatureLoader, store: FeatureStore) -> None:
-        m.submodules.decoder = decoder = SparseDecoder(self.config)
-        m.submodules.encoder = encoder = SparseEncoder(self.config)
+        sparse = self.config.sparse_streams
+        m.submodules.decoder = decoder = (SparseDecoder if sparse else DenseDecoder)(self.config)
+        m.submodules.encoder = encoder = (SparseEncoder if sparse else DenseEncoder)(self.config)
         m.submodules.segments = segments = path_cut(self.config, Segment(self.config))
         connect(m, producer=loader.segments, consumer=segments.i)
         connect(m, producer=segments.o, consumer=decoder.segments)
@@ -255,13 +270,42 @@ class Core(wiring.Component):
                 memory.write.enable.eq(delay(m, enable, cycles, name=f"weight_enable_{group}", reset_less=False)),
             ]
 
-    def _array_results(self, m: Module, sequencer: Sequencer, front_end: FrontEnds) -> stream.Interface:
-        """The array and its collector; returns the collected beats."""
+    def _runs_rsnn(self, sequencer: Sequencer) -> Value:
+        """Whether a convolution of this layer is of the rsnn dataflow, in a core that has it."""
+        return sequencer.layer.dataflow == Dataflow.RSNN if len(self.config.dataflows) > 1 else Const(1)
+
+    def _array_results(
+        self, m: Module, sequencer: Sequencer, front_end: FrontEnds, segments: SegmentCollector | None
+    ) -> stream.Interface:
+        """The array and its collectors; returns the collected beats."""
         m.submodules.array = array = MacArray(self.config, UnitTag(self.config))
+        for operands, into in zip(front_end.operands, array.operands, strict=True):
+            connect(m, producer=operands, consumer=into)
+        if segments is None:
+            return self._collected(m, sequencer, list(array.results))
+        m.submodules.segment_collector = segments
+        m.d.comb += [
+            segments.map_beats_last.eq(sequencer.map_beats_last),
+            segments.parity.eq(sequencer.parity),
+            segments.first_channel.eq(sequencer.first_channel),
+        ]
+        if self.config.dataflows == ("rsnn",):
+            for results, into in zip(array.results, segments.results, strict=True):
+                connect(m, producer=results, consumer=into)
+            return segments.beats
+        chosen = self._runs_rsnn(sequencer)
+        others = []
+        for group, (results, into) in enumerate(zip(array.results, segments.results, strict=True)):
+            other = stream.Signature(results.payload.shape()).create(path=(f"results_{group}",))
+            _deal(m, chosen, results, into, other)
+            others.append(other)
+        return self._either(m, chosen, segments.beats, self._collected(m, sequencer, others), name="collected")
+
+    def _collected(self, m: Module, sequencer: Sequencer, results: list[stream.Interface]) -> stream.Interface:
+        """The beats of results that are many maps of a pixel each."""
         m.submodules.collector = collector = ResultCollector(self.config)
-        for group in range(self.config.groups):
-            connect(m, producer=front_end.operands[group], consumer=array.operands[group])
-            connect(m, producer=array.results[group], consumer=collector.results[group])
+        for result, into in zip(results, collector.results, strict=True):
+            connect(m, producer=result, consumer=into)
         m.d.comb += [
             collector.split.eq(sequencer.layer.split),
             collector.blocks_last.eq(sequencer.blocks_last),
@@ -271,9 +315,12 @@ class Core(wiring.Component):
         ]
         return collector.beats
 
-    def _either(self, m: Module, choice: Value, one: stream.Interface, other: stream.Interface) -> stream.Interface:
+    def _either(
+        self, m: Module, choice: Value, one: stream.Interface, other: stream.Interface, *, name: str = "results"
+    ) -> stream.Interface:
         """The beats of `one` if `choice`, else of `other`; both come from all over the core."""
-        m.submodules.results = results = path_cut(self.config, PostInput(self.config, Destination(self.config)))
+        results = path_cut(self.config, PostInput(self.config, Destination(self.config)))
+        m.submodules[name] = results
         m.d.comb += [
             results.i.payload.eq(Mux(choice, Value.cast(one.payload), Value.cast(other.payload))),
             results.i.valid.eq(Mux(choice, one.valid, other.valid)),
@@ -281,3 +328,14 @@ class Core(wiring.Component):
             other.ready.eq(~choice & results.i.ready),
         ]
         return results.o
+
+
+def _deal(m: Module, choice: Value, source: stream.Interface, one: stream.Interface, other: stream.Interface) -> None:
+    """What comes from `source` goes to `one` if `choice`, else to `other`."""
+    m.d.comb += [
+        one.payload.eq(source.payload),
+        other.payload.eq(source.payload),
+        one.valid.eq(source.valid & choice),
+        other.valid.eq(source.valid & ~choice),
+        source.ready.eq(Mux(choice, one.ready, other.ready)),
+    ]

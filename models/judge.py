@@ -1,21 +1,40 @@
-"""The independent judge, LiteRT's reference kernels: for tests and timings, it need not be installed."""
+"""The independent judges, for tests and timings; they need not be installed.
+
+LiteRT's reference kernels judge TensorFlow Lite files, ONNX Runtime judges ONNX files.
+"""
+
+from __future__ import annotations
 
 from importlib.util import find_spec
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from models.errors import SkipstoneError
 
+_ONNX = ".onnx"
+
 
 class JudgeError(SkipstoneError):
-    """LiteRT is missing, or refuses a file."""
+    """A judge is missing, or refuses a file."""
 
 
-def available() -> bool:
-    """Whether LiteRT is installed."""
-    return find_spec("ai_edge_litert") is not None
+def title(path: Path) -> str:
+    """The name of the judge of a file."""
+    return "ONNX Runtime" if path.suffix == _ONNX else "LiteRT reference kernels"
+
+
+def available(path: Path | None = None) -> bool:
+    """Whether the judge of a file is installed; LiteRT, if no file is given."""
+    package = "onnxruntime" if path is not None and path.suffix == _ONNX else "ai_edge_litert"
+    return find_spec(package) is not None
+
+
+def of(path: Path) -> Judge | OnnxJudge:
+    """The judge of a file; raises JudgeError if it is not installed, or does not accept the file."""
+    return OnnxJudge(path) if path.suffix == _ONNX else Judge(path)
 
 
 class Judge:
@@ -62,3 +81,36 @@ class Judge:
             except ValueError:  # optional and temporary tensors
                 continue
         return values
+
+
+class OnnxJudge:
+    """One ONNX network of one input under ONNX Runtime, on one thread and without optimisations, which round otherwise.
+
+    Args:
+        model: an .onnx file.
+
+    Raises:
+        JudgeError: ONNX Runtime is not installed, or does not accept the file.
+    """
+
+    def __init__(self, model: Path) -> None:
+        if not available(model):
+            raise JudgeError("ONNX Runtime is not installed: pip install 'skipstone[judge]'")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session: Any = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
+        except Exception as error:  # it has exceptions of its own that share no base
+            raise JudgeError(f"ONNX Runtime does not accept the file: {error}") from None
+        (source,) = self._session.get_inputs()
+        self._input = source.name
+
+    def run(self, images: npt.NDArray) -> npt.NDArray:
+        """The first output for inputs with their channels last, which the file has first."""
+        values = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+        (first, *_) = self._session.run(None, {self._input: values})
+        return first

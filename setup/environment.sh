@@ -50,7 +50,7 @@ fi
 
 touch "$unfinished"
 echo "skipstone: installing the dependencies into $venv (once; some minutes)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[sim,fpga,judge,dev]' \
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[sim,fpga,judge,report,docs,dev]' \
     || fail "pip could not install the dependencies (its message is above): check the network, then run make again"
 "$venv/bin/python" -c 'import sys, find_libpython; sys.exit(find_libpython.find_libpython() is None)' \
     || fail "Python's shared library, which the simulator loads, is missing: apt install libpython3-dev"

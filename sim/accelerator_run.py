@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from compiler.entries import Entry
 from compiler.network_program import NetworkProgram
 from compiler.operations import Convolve
 from compiler.prediction import Prediction
-from compiler.program_prediction import predict_program
+from compiler.program_prediction import predict_program, stored_map
 from host.driver import Accelerator, EntryCounters
 from hw.config import CoreConfig
 from models import golden
@@ -24,6 +25,7 @@ from sim.accelerator_sim import DRIVER_SECONDS, SimulatedAccelerator
 from sim.core_run import Mismatch, first_difference
 from sim.harness.stalls import Stalls
 from sim.run_table import Row, RunTable
+from sim.traffic import layer_traffic
 
 VECTOR_UNIT = "vector"
 
@@ -32,13 +34,17 @@ Inputs = npt.NDArray | Mapping[str, npt.NDArray]
 
 @dataclass(frozen=True, eq=False)
 class EntryRun:
-    """What a layer of the accelerator did; `mismatch` is the first difference in a tensor that it wrote."""
+    """What a layer of the accelerator did; `mismatch` is the first difference in a tensor that it wrote.
+
+    `traffic` is what moved meanwhile (see `sim.traffic`), of a convolution.
+    """
 
     entry: Entry
     op: str
     counters: EntryCounters
     prediction: Prediction
     mismatch: Mismatch | None
+    traffic: dict[str, Any] | None
 
     @property
     def name(self) -> str:
@@ -96,6 +102,7 @@ class AcceleratorRun(RunTable):
                 macs=layer.macs,
                 multiplies=layer.multiplies,
                 mismatch=layer.mismatch,
+                traffic=layer.traffic,
             )
             for layer in self.layers
         ]
@@ -186,7 +193,14 @@ class _Runner:
         graph = program.lowered.graph
         on_host = [network.layer(name).op for name in (*graph.host.before, *graph.host.after)]
         runs = [
-            EntryRun(program.entries[index], self._op(index), counted, predictions[index], mismatches[index])
+            EntryRun(
+                program.entries[index],
+                self._op(index),
+                counted,
+                predictions[index],
+                mismatches[index],
+                self._traffic(program.entries[index]),
+            )
             for index, counted in zip(layers, counters, strict=True)
         ]
         return AcceleratorRun(network, program.config.core, seed, runs, cycles, outputs, dict(Counter(on_host)))
@@ -196,6 +210,13 @@ class _Runner:
         operation = self._program.entries[index].operation
         layer = self._program.network.layer(operation.layers[0])
         return layer.op if operation.name == layer.name else self._compiled.entries[index].operation.lower()
+
+    def _traffic(self, entry: Entry) -> dict[str, Any] | None:
+        operation, core = entry.operation, self._program.config.core
+        if not isinstance(operation, Convolve) or entry.layer is None:
+            return None
+        maps = (stored_map(map, self._tensors, core) for map in (operation.input, operation.output))
+        return layer_traffic(entry.layer, *maps, travels=False)
 
     def _compare_outputs(self) -> dict[str, Mismatch | None]:
         """How the network's outputs differ, those after the host's steps."""

@@ -83,6 +83,8 @@ class SimulatedAccelerator:
         The simulation failed; see `LiveSimulation`.
     """
 
+    _name = "accelerator"
+
     def __init__(
         self,
         config: AcceleratorConfig,
@@ -102,11 +104,14 @@ class SimulatedAccelerator:
 
     def __enter__(self) -> Self:
         self._on_stage("building the simulation")
-        model = build_accelerator(self.config, simulator=self._simulator, waves=self._waves is not None)
+        model = self._build(waves=self._waves is not None)
         self.simulation = LiveSimulation(model, seed=self._seed, stalls=self._stalls, waves=self._waves)
         self.simulation.__enter__()
-        self.transport = SimulationTransport(self.simulation, f"accelerator in {self._simulator}")
+        self.transport = SimulationTransport(self.simulation, f"{self._name} in {self._simulator}")
         return self
+
+    def _build(self, *, waves: bool) -> Build:
+        return build_accelerator(self.config, simulator=self._simulator, waves=waves)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from sim.harness.bench import BenchModel, build_bench
 from sim.harness.bench_run import Equals, run_bench
 from sim.harness.cache import described_by
 from sim.streams import LayerJob
+from sim.traffic import layer_traffic
 
 CYCLES_PER_STALL = 40
 """How much longer than predicted a run may take before it is taken for hung: random stalls slow every stream."""
@@ -50,6 +52,13 @@ class LayerRun:
     def multiplies(self) -> int:
         """Useful multiplications that were really issued."""
         return self.job.program.multiplies(self.operations)
+
+    @property
+    def traffic(self) -> dict[str, Any]:
+        """What moved into and out of the core; see `sim.traffic`."""
+        program = self.job.program
+        stored = program.stored_input(self.job.input), program.stored_output(self.job.expected)
+        return layer_traffic(program, *stored, travels=True)
 
 
 def build_core(

@@ -52,6 +52,7 @@ class NetworkRun(RunTable):
                 macs=run.job.program.conv.macs,
                 multiplies=run.multiplies,
                 mismatch=run.mismatch,
+                traffic=run.traffic,
             )
             for run in self.layers
         ]
@@ -63,7 +64,7 @@ def make_jobs(network: Network, values: npt.NDArray, config: CoreConfig, *, laye
     Raises:
         SkipstoneError: no such layer, a layer that the array does not run, or one that the configuration cannot hold.
     """
-    found = convolutions(network)
+    found = convolutions(network, fuse=config.nullhop)
     if layer is not None:
         name = network.layer(layer).name
         if name not in found:

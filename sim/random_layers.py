@@ -34,7 +34,7 @@ class LayerShape:
         size: height and width of the input; channels, maps: input and output channels.
         kernel, stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
         pool: side of a non-overlapping max-pooling window behind it, 1 without.
-        density: share of non-zero activations.
+        density: share of non-zero activations; weight_density: of non-zero weights.
         fully_connected: the layer is one, `size` (1, rows).
     """
 
@@ -47,6 +47,7 @@ class LayerShape:
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     pool: int = 1
     density: float = 0.5
+    weight_density: float = 1.0
     fully_connected: bool = False
 
 
@@ -69,8 +70,9 @@ def _requantisation(rng: np.random.Generator, maps: int, depth: int) -> Requanti
     )
 
 
-def _weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int8]:
-    return rng.integers(-127, 128, shape, dtype=np.int8)
+def _weights(rng: np.random.Generator, density: float, *shape: int) -> npt.NDArray[np.int8]:
+    weights = rng.integers(-127, 128, shape, dtype=np.int8)
+    return weights if density == 1 else np.where(rng.random(shape) < density, weights, np.int8(0))
 
 
 def _input(rng: np.random.Generator, shape: LayerShape, zero_point: int) -> npt.NDArray[np.int8]:
@@ -82,10 +84,18 @@ def _activation(tensor: str, shape: tuple[int, ...], zero_point: int) -> Tensor:
     return Tensor(tensor, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, zero_point))
 
 
-def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
-    """Draw weights, scales and input of a layer and compute its golden output."""
+def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | None = None) -> RandomLayer:
+    """Draw weights, scales and input of a layer and compute its golden output.
+
+    Args:
+        shape: of the layer; seed: of everything drawn.
+        rectified: the input as distances from its zero point, uint8[height, width, channels], in place of a drawn one.
+            The layer then lies between two rectifiers: both zero points are the lowest value, where its output ends.
+    """
     rng = np.random.default_rng(seed)
     input_zero, output_zero = (int(rng.choice([-128, 127, int(rng.integers(-128, 128))])) for _ in range(2))
+    if rectified is not None:
+        input_zero = output_zero = -128
     depth = shape.channels * shape.kernel[0] * shape.kernel[1]
     low = output_zero if rng.random() < 0.5 else -128
     common: dict[str, Any] = {
@@ -99,10 +109,12 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     requantisation = _requantisation(rng, shape.maps, depth)
     layer: Layer
     values = _input(rng, shape, input_zero)
+    if rectified is not None:
+        values = (rectified.astype(np.int16) + input_zero).astype(np.int8)[np.newaxis]
     if shape.fully_connected:
         layer = FullyConnected(
             name="fully_connected_0",
-            weights=_weights(rng, shape.maps, shape.channels),
+            weights=_weights(rng, shape.weight_density, shape.maps, shape.channels),
             keep_dims=True,
             requantisation=Requantisation(requantisation.multiplier, requantisation.shift, Rounding.SINGLE),
             **common,
@@ -112,7 +124,7 @@ def make_layer(shape: LayerShape, seed: int) -> RandomLayer:
     else:
         layer = Conv2D(
             name="conv_2d_0",
-            weights=_weights(rng, shape.maps, *shape.kernel, shape.channels),
+            weights=_weights(rng, shape.weight_density, shape.maps, *shape.kernel, shape.channels),
             requantisation=requantisation,
             stride=shape.stride,
             dilation=shape.dilation,

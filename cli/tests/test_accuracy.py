@@ -32,12 +32,28 @@ def test_counts_and_times(samples, tmp_path, capsys):
 
 
 def test_known_accuracy_missed(samples, monkeypatch):
-    monkeypatch.setattr(command.cifar10, "COUNT", samples)
+    monkeypatch.setattr(command, "_COUNT", samples)
     with pytest.raises(typer.Exit) as caught:
         command.accuracy("resnet8", images=samples)
     assert caught.value.exit_code == 1
 
 
+def test_digits_and_a_network_that_ships(monkeypatch, capsys):
+    pixels = (zoo.sample_inputs("lenet5").astype(np.int16) + 128).astype(np.uint8)
+    labels = np.array([int(name) for name, _ in sample_images("digits")])
+    monkeypatch.setattr(command.mnist, "test_set", lambda: (pixels, labels))
+    command.accuracy("lenet5", images=len(labels))
+    printed = capsys.readouterr().out
+    assert "lenet5: top-1 100.00% (10 of 10 images)" in printed and "ONNX Runtime: " in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", command._EXPECTED)
+def test_accuracy_over_the_whole_test_set(name, capsys):
+    command.accuracy(name)
+    assert ": reached" in capsys.readouterr().out
+
+
 def test_network_for_other_images():
-    with pytest.raises(SkipstoneError, match="does not classify CIFAR-10 images"):
+    with pytest.raises(SkipstoneError, match="does not classify CIFAR-10 or MNIST images"):
         command.accuracy("keyword_spotting")

@@ -62,6 +62,17 @@ def test_every_import_follows_an_arrow(room):
     assert not faults, "\n".join(faults)
 
 
+def test_only_training_imports_pytorch():
+    """It is large, and installed only to train."""
+    importers = {
+        path.relative_to(ROOT).parts[:2]
+        for room in rooms()
+        for path in (ROOT / room).rglob("*.py")
+        if "torch" in imported(path.read_text(encoding="utf-8"))
+    }
+    assert importers == {("models", "training")}
+
+
 def test_the_arrows_have_no_cycle():
     rest = dict(ARROWS)
     while rest:

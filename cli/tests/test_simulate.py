@@ -67,6 +67,7 @@ def test_an_equal_layer_exits_with_0(run, tmp_path):
         "multiplies",
         "utilisation",
         "equal",
+        "traffic",
     ]
     assert [layer[key] for key in ("name", "op", "dataflow", "macs", "equal")] == [
         LAYER,

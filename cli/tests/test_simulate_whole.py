@@ -42,7 +42,18 @@ def test_a_whole_network(run, small, tmp_path):
     assert [document[key] for key in ("network", "seed", "groups", "lanes")] == ["random_2", 3, 2, 4]
     layers = document["layers"]
     assert {"add", "max_pool_2d", "average_pool_2d", "fully_connected", "conv_2d"} <= {layer["op"] for layer in layers}
-    keys = ("name", "op", "dataflow", "cycles", "predicted_cycles", "macs", "multiplies", "utilisation", "equal")
+    keys = (
+        "name",
+        "op",
+        "dataflow",
+        "cycles",
+        "predicted_cycles",
+        "macs",
+        "multiplies",
+        "utilisation",
+        "equal",
+        "traffic",
+    )
     for layer in layers:
         assert tuple(layer) == keys and layer["equal"] is True
         assert f" {layer['name']} " in table and f" {layer['cycles']:,} " in table

@@ -7,7 +7,8 @@ import pytest
 
 import cli.main
 import cli.verilog
-from hw.config import CoreConfig
+from compiler.program_file import read_program
+from hw.config import AcceleratorConfig, CoreConfig
 
 
 @pytest.fixture
@@ -17,21 +18,26 @@ def run(skipstone):
 
 @pytest.fixture
 def generated(monkeypatch):
-    """The configurations asked for; stands in for the generator, which takes its time."""
-    configs = []
+    """What was asked for; stands in for the generators, which take their time."""
+    asked = []
 
     def generate(config):
-        configs.append(config)
+        asked.append(config)
         return {"core.v": "module core();\nendmodule\n", "core.json": "{}\n"}
 
+    def generate_package(config, *, clock, version, program=None):
+        asked.append((config, clock, program and program.entries))
+        return {"axi.v": "module axi();\nendmodule\n"}
+
     monkeypatch.setattr(cli.verilog, "generate", generate)
-    return configs
+    monkeypatch.setattr(cli.verilog, "generate_package", generate_package)
+    return asked
 
 
 @pytest.mark.xdist_group("verilog 1x2")
 def test_writes_the_files_of_a_core(run, tmp_path):
     output = tmp_path / "new" / "folder"
-    status, said, complained = run("--dataflow", "nullhop", "--groups", 1, "--lanes", 2, "--output", output)
+    status, said, complained = run("--form", "stream", "--groups", 1, "--lanes", 2, "--output", output)
     assert (status, complained) == (0, "")
     files = {path.name for path in output.iterdir()}
     assert files == {f"skipstone_core.{suffix}" for suffix in ("v", "vlt", "md", "json")}
@@ -40,9 +46,28 @@ def test_writes_the_files_of_a_core(run, tmp_path):
     assert json.loads((output / "skipstone_core.json").read_text())["parameters"]["lanes"] == 2
 
 
-def test_the_default_is_the_8_by_16_core(run, generated, tmp_path):
+def test_the_default_is_the_8_by_16_accelerator(run, generated, tmp_path):
     assert run("--output", tmp_path)[0] == 0
-    assert generated == [CoreConfig(groups=8, lanes=16)]
+    assert generated == [(AcceleratorConfig(CoreConfig(groups=8, lanes=16)), 100, None)]
+
+
+def test_the_core_and_the_clock_can_be_chosen(run, generated, tmp_path):
+    options = ("--groups", 2, "--lanes", 8, "--set", "csc=0", "--clock", 62.5)
+    assert run(*options, "--output", tmp_path)[0] == 0
+    assert generated == [(AcceleratorConfig(CoreConfig.sized(2, 8).with_changes(csc=False)), 62.5, None)]
+
+
+def test_a_network_brings_its_program_along(run, generated, tmp_path):
+    status, said, _ = run("--network", "resnet8", "--output", tmp_path)
+    assert status == 0 and said.endswith(", program.skip\n")
+    program = read_program(tmp_path / "program.skip")
+    assert generated == [(program.config, 100, program.image.entries)]
+
+
+def test_a_bare_core_has_no_program(run, generated, tmp_path):
+    status, _, complained = run("--form", "stream", "--network", "resnet8", "--output", tmp_path / "out")
+    assert status == 2 and complained.startswith("skipstone: --network: ")
+    assert not generated and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -52,6 +77,7 @@ def test_the_default_is_the_8_by_16_core(run, generated, tmp_path):
         (("--lanes", -1), "--lanes"),
         (("--lanes", 100000), "skipstone: lanes is 100000: give at most 256\n"),
         (("--groups", 1000), "skipstone: groups is 1000: give at most 64\n"),
+        (("--lanes", 2), "skipstone: lanes is 2: give an accelerator a power of two of at least 4\n"),
         (("--dataflow", "csd"), "--dataflow"),
         (("--lanes", "many"), "--lanes"),
         (("extra",), "extra"),

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.tests.csc_interpreter import block_starts, block_sums
+from compiler.tests.sparse_interpreter import raster, sparse_pass, windows_of
 from hw.config import PARAMETER_PLANES, AcceleratorConfig
 from hw.control.descriptor import Dataflow, Operation, add_left_shift
 from hw.machine.program import ENTRY_MARK, ProgramEntry, ProgramImage, entry_words
@@ -132,12 +133,20 @@ class Interpreter:
             ) % ring
         return at, words
 
+    def _dataflow(self, layer: dict[str, Any]) -> int:
+        """Of the layer; a core with a single one has no field for it."""
+        (only, *others) = self.core.dataflows
+        return int(layer["dataflow"] if others else Dataflow.__members__[only.upper()])
+
     def _convolve(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
         source, window, target, core = layer["input"], layer["window"], layer["output"], self.core
         channel_groups, _ = core.splits[layer["split"]]
         assert not source["streamed"] and source["resident"]
-        if layer.get("dataflow") == Dataflow.CSC:
+        if self._dataflow(layer) == Dataflow.CSC:
             self._convolve_csc(layer, stream)
+            return
+        if self._dataflow(layer) == Dataflow.RSNN:
+            self._sparse(layer, stream)
             return
         assert all(0 <= window[axis][name] < source["ring_words"] for axis in ("rows",) for name in ROW_WORDS)
         rows = self._axis(window["rows"], target["rows_last"] + 1, source["ring_words"])
@@ -169,6 +178,28 @@ class Interpreter:
         assert at == len(stream)
         changed = np.flatnonzero((self.memory != before).any(axis=1))
         assert not np.isin(changed, self.read).any(), "the array reads a map while it is written"
+
+    def _sparse(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
+        """The rsnn dataflow: each weight meets the pixels of a segment."""
+        target, core = layer["output"], self.core
+        windows, read = windows_of(self.memory, layer, core, layer["input"]["threshold"])
+        before, at = self.memory.copy(), 0
+        for index in range(layer["passes_last"] + 1):
+            planes, sums, taken = sparse_pass(windows, layer, stream[at:], core)
+            at += taken
+            final = index == layer["passes_last"]
+            beats = layer["sparse"]["final_map_beats_last" if final else "map_beats_last"] + 1
+            shape = (target["rows_last"] + 1, target["columns_last"] + 1)
+            first = target["first_channel"] + index * target["pass_channels"]
+            for beat in range(beats):
+                for lane, parameters in enumerate(self._parameters(planes[beat])):
+                    number = beat * core.post_lanes + lane
+                    if number in sums:
+                        values = self._scaled(raster(sums[number], layer), parameters, layer["post"])
+                        self._write(self._starts(target), first + number, values.reshape(shape))
+        assert at == len(stream)
+        changed = np.flatnonzero((self.memory != before).any(axis=1))
+        assert not np.isin(changed, read).any(), "the array reads a map while it is written"
 
     def _convolve_csc(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
         """The csc dataflow: edges in the order of their channels; weights column of taps by column."""

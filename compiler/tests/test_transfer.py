@@ -15,7 +15,7 @@ from models.inputs import read_input
 from models.layers import Quantize, TableSoftmax
 from models.network import Network, Quantisation, Tensor
 from models.sparsity import encode_beats
-from models.zoo import networks
+from models.zoo import networks, tiny
 
 CONFIGS = [CoreConfig(), CoreConfig(stream_units=4, codec_elements=2), CoreConfig(activation_bits=16, stream_units=2)]
 
@@ -36,7 +36,7 @@ def test_packets_are_those_of_the_stream(config, shape):
         from_packets(packets + b"\0", shape, -7, config)
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", tiny.names())
 def test_host_steps_are_the_layers_of_the_network(name):
     network = networks.load(name)
     tensors = golden.run(network, read_input(network, None, 3))

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.result_slicer import ResultSlice, ResultSlicer
+from hw.control.block_slicer import BlockSlice, BlockSlicer
 from hw.control.units import UnitTag
 from hw.control.writer import Destination
 from hw.mac.operands import Results
@@ -57,7 +57,7 @@ class ResultCollector(wiring.Component):
         slicers = self._slicers(m)
         valid = Signal(config.groups)
         m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
-        piece = Signal(ResultSlice(config))
+        piece = Signal(BlockSlice(config))
         block_done, set_done, leaves = Signal(), Signal(), Signal()
         single, active, last_group = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -96,9 +96,9 @@ class ResultCollector(wiring.Component):
         with m.If(free):
             m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
 
-    def _slicers(self, m: Module) -> list[ResultSlicer]:
+    def _slicers(self, m: Module) -> list[BlockSlicer]:
         """One a group."""
-        slicers = [ResultSlicer(self.config) for _ in self.results]
+        slicers = [BlockSlicer(self.config) for _ in self.results]
         for index, (slicer, result) in enumerate(zip(slicers, self.results, strict=True)):
             m.submodules[f"slicer_{index}"] = slicer
             m.d.comb += [

@@ -62,19 +62,22 @@ class FeatureLoader(wiring.Component):
 
     def _ask(self, m: Module, first_needed: Value) -> None:
         row, block = Signal.like(self.rows_loaded), Signal.like(self.input.blocks_last)
-        free = Signal()
+        free, asked = Signal(), Signal()
         final = block == self.input.blocks_last
         segment = self.segments.payload
-        # Before the first row leaves the padding, rows 0..ring_rows_last are free to load.
+        # Before the first row leaves the padding, rows 0..ring_rows_last are free to load. A place that is free stays
+        # so until its row is asked for; that the next one is too is known a cycle later.
+        fits = (row <= self.input.ring_rows_last) | (row <= first_needed + self.input.ring_rows_last)
+        m.d.sync += free.eq(fits & ~(asked & final) & ~self.start)
         m.d.comb += [
-            free.eq((row <= self.input.ring_rows_last) | (row <= first_needed + self.input.ring_rows_last)),
+            asked.eq(self.segments.valid & self.segments.ready),
             segment.pixels.eq(self.input.columns),
             segment.channels.eq(Mux(final, self.input.final_block_channels, self.input.block_channels)),
             segment.sparse.eq(self.input.sparse),
         ]
         asking = Signal()
         m.d.comb += self.segments.valid.eq(asking & free)
-        with m.If(self.segments.valid & self.segments.ready):
+        with m.If(asked):
             m.d.sync += block.eq(Mux(final, 0, block + 1))
             with m.If(final):
                 m.d.sync += [row.eq(row + 1), asking.eq(row != self.input.rows_last)]

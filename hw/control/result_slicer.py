@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Mux, Signal, signed
+from amaranth import Cat, Const, Mux, Signal, signed
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,42 +14,27 @@ from hw.stream.register import forward_cut
 
 
 class ResultSlice(data.StructLayout):
-    """`post_lanes` neighbouring accumulators of a result, and its tag.
-
-    `block`: of maps of the pass; `final`: the last one; `channel`: output channel of its lane 0.
-    """
+    """`post_lanes` neighbouring accumulators of a result, the number `beat` of the slice, and the result's tag."""
 
     def __init__(self, config: CoreConfig) -> None:
         accumulators = data.ArrayLayout(signed(config.accumulator_bits), config.post_lanes)
-        super().__init__(
-            {
-                "accumulators": accumulators,
-                "tag": UnitTag(config),
-                "block": range(config.groups),
-                "final": 1,
-                "channel": range(config.max_channels + 1),
-            }
-        )
+        super().__init__({"accumulators": accumulators, "beat": range(config.post_beats), "tag": UnitTag(config)})
 
 
 class ResultSlicer(wiring.Component):
-    """Gives the slices of each result that hold maps, lowest lanes first, and takes it with the last one.
+    """Gives the first `beats_last` + 1 slices of each result, lowest lanes first, and takes it with the last one.
 
-    Each group has its own, so that only a slice travels from the group to the post-processor. A result beyond the last
-    block of maps is taken and dropped. Throughput: a slice a cycle; latency 1 (0 in a core of one group).
+    Each group has its own, so that only a slice travels from the group to the post-processor. Throughput: a slice a
+    cycle; latency 1 (0 in a core of one group).
 
-    Ports: static `position` (of the group in its set), and `blocks_last`, `final_beats_last`, `first_channel` as in
-    `ResultCollector`; `results` In stream of `Results`, `slices` Out stream of `ResultSlice`.
+    Ports: static `beats_last`; `results` In stream of `Results`, `slices` Out stream of `ResultSlice`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
         super().__init__(
             {
-                "position": In(range(config.groups)),
-                "blocks_last": In(range(config.groups)),
-                "final_beats_last": In(range(config.post_beats)),
-                "first_channel": In(range(config.max_channels + 1)),
+                "beats_last": In(range(config.post_beats)),
                 "results": In(stream.Signature(Results(config, UnitTag(config)))),
                 "slices": Out(stream.Signature(ResultSlice(config))),
             }
@@ -59,22 +44,17 @@ class ResultSlicer(wiring.Component):
         m = Module()
         m.submodules.cut = cut = forward_cut(self.config, ResultSlice(self.config))
         connect(m, producer=cut.o, consumer=flipped(self.slices))
-        beat = Signal.like(self.final_beats_last)
-        block = Signal(range(2 * self.config.groups))
-        last, beyond = Signal(), Signal()
+        beat = Signal.like(self.beats_last)
+        last = beat == self.beats_last
         accumulators = Value.cast(self.results.payload.accumulators)
-        piece, tag = cut.i.payload, self.results.payload.tag
+        piece = Value.cast(cut.i.payload.accumulators)
         m.d.comb += [
-            block.eq(tag.block + self.position),
-            beyond.eq(block > self.blocks_last),
-            piece.final.eq(block == self.blocks_last),
-            last.eq(beat == Mux(piece.final, self.final_beats_last, self.config.post_beats - 1)),
-            cut.i.valid.eq(self.results.valid & ~beyond),
-            Value.cast(piece.accumulators).eq(accumulators.word_select(beat, len(Value.cast(piece.accumulators)))),
-            piece.tag.eq(tag),
-            piece.block.eq(block),
-            piece.channel.eq(self.first_channel + block * self.config.lanes),
-            self.results.ready.eq((cut.i.ready & last) | beyond),
+            cut.i.valid.eq(self.results.valid),
+            # The last slice is filled up with zeros if the lanes are no multiple.
+            piece.eq(Cat(accumulators, Const(0, -len(accumulators) % len(piece))).word_select(beat, len(piece))),
+            cut.i.payload.beat.eq(beat),
+            cut.i.payload.tag.eq(self.results.payload.tag),
+            self.results.ready.eq(cut.i.ready & last),
         ]
         with m.If(cut.i.valid & cut.i.ready):
             m.d.sync += beat.eq(Mux(last, 0, beat + 1))

@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
+from hw.control.descriptor import LayerDescriptor, Operation, map_beats, moves_only, runs_on_vector_unit
 
 COUNTER_BITS = 32
 
@@ -43,17 +43,19 @@ class Sequencer(wiring.Component):
     in memory. A pass starts as soon as its weights are in memory; a layer that only moves a map has none.
 
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
-    `final` (last pass), `blocks_last`; pulses at the start of a pass: `start`, and with it `convolve` (the dataflow
-    works), `compute` (the vector unit works), `load` (input rows come by stream), `present` (the whole input is in
-    memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass are in memory), `release` (pulse) with
-    `released_words`; `idle` In (nothing of the pass is left to do); `issued` In (operations entering the array, one bit
-    a controller), `groups` In (see `GroupActivity`); `busy`.
+    `final` (last pass), `blocks_last`, of a core with rsnn `map_beats_last`; pulses at the start of a pass: `start`,
+    and with it `convolve` (the dataflow works), `compute` (the vector unit works), `load` (input rows come by
+    stream), `present` (the whole input is in memory), `store` (rows leave); `loaded` In (pulse: the weights of a pass
+    are in memory), `release` (pulse) with `released_words`; `idle` In (nothing of the pass is left to do); `issued` In
+    (operations entering the array, one bit a controller), `groups` In (see `GroupActivity`); `busy`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
+        of_rsnn = {"map_beats_last": Out(range(map_beats(config)))} if config.rsnn else {}
         super().__init__(
             {
+                **of_rsnn,
                 "layers": In(stream.Signature(LayerDescriptor(config))),
                 "reports": Out(stream.Signature(LayerReport())),
                 "layer": Out(LayerDescriptor(config)),
@@ -90,6 +92,10 @@ class Sequencer(wiring.Component):
             self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
             self.released_words.eq(layer.weights.pass_words),
         ]
+        if self.config.rsnn:
+            sparse = layer.sparse
+            m.d.comb += self.map_beats_last.eq(Mux(self.final, sparse.final_map_beats_last, sparse.map_beats_last))
+        kind = self._kind(m)
         m.d.sync += ready_passes.eq(ready_passes + self.loaded - self.release)
         with m.FSM() as states:
             with m.State("IDLE"):
@@ -111,7 +117,7 @@ class Sequencer(wiring.Component):
                 with m.If(moves_only(layer.operation) | (ready_passes != 0)):
                     m.next = "START"
             with m.State("START"):
-                self._start_pass(m, pass_index)
+                self._start_pass(m, kind, pass_index)
                 m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.idle):
@@ -136,20 +142,30 @@ class Sequencer(wiring.Component):
         self._count(m, states)
         return m
 
-    def _start_pass(self, m: Module, pass_index: Value) -> None:
+    def _start_pass(self, m: Module, kind: data.View, pass_index: Value) -> None:
         layer = self.layer
         first = pass_index == 0
-        convolves = layer.operation == Operation.CONVOLVE
-        loads = (layer.operation == Operation.LOAD) | (convolves & layer.input.streamed)
-        stores = (layer.operation == Operation.STORE) | layer.output.streamed
         m.d.comb += [
             self.start.eq(1),
-            self.convolve.eq(convolves),
-            self.compute.eq(runs_on_vector_unit(layer.operation)),
-            self.load.eq(loads & (first | ~layer.input.resident)),
-            self.present.eq(~loads),
-            self.store.eq(stores & (self.final | ~layer.output.merged)),
+            self.convolve.eq(kind.convolves),
+            self.compute.eq(kind.computes),
+            self.load.eq(kind.loads & (first | ~layer.input.resident)),
+            self.present.eq(~kind.loads),
+            self.store.eq(kind.stores & (self.final | ~layer.output.merged)),
         ]
+
+    def _kind(self, m: Module) -> data.View:
+        """What the layer does, a cycle after its descriptor is there, which is before its first pass starts."""
+        operation = self.layer.operation
+        convolves = operation == Operation.CONVOLVE
+        kind = Signal(data.StructLayout(dict.fromkeys(("convolves", "computes", "loads", "stores"), 1)))
+        m.d.sync += [
+            kind.convolves.eq(convolves),
+            kind.computes.eq(runs_on_vector_unit(operation)),
+            kind.loads.eq((operation == Operation.LOAD) | (convolves & self.layer.input.streamed)),
+            kind.stores.eq((operation == Operation.STORE) | self.layer.output.streamed),
+        ]
+        return kind
 
     def _count(self, m: Module, states: Any) -> None:
         report = self.reports.payload

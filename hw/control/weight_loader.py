@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -23,13 +23,13 @@ def has_place(layer: Any) -> Value:
 class WeightLoader(wiring.Component):
     """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
 
-    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES stream
-    beats, of which the lowest `post_lanes` bytes count. Then come `words` weight words, stored from the ring's write
-    pointer on in all groups that hold this block (those with group = block, modulo channel_groups); on the vector unit
-    `words` is 0, and a block is its parameters. The first channel_groups blocks of a pass start at the same address,
-    the next ones behind them, and so on. At most two passes are held: the one that computes and the next; a word is
-    written once its place in the ring is free. Of a layer whose words are `kept` only the parameters come, and of a
-    `HOLD` only the words; these have a place of their own, from `base` on.
+    A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES planes of
+    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats. Then come `words` weight words,
+    stored from the ring's write pointer on in all groups that hold this block (those with group = block, modulo
+    channel_groups); on the vector unit `words` is 0, and a block is its parameters. The first channel_groups blocks of
+    a pass start at the same address, the next ones behind them, and so on. At most two passes are held: the one that
+    computes and the next; a word is written once its place in the ring is free. Of a layer whose words are `kept` only
+    the parameters come, and of a `HOLD` only the words; these have a place of their own, from `base` on.
 
     Words are packed into beats of a byte a lane (see `weight_beat`); a block's parameters and its first word begin a
     beat. A beat a cycle, and no more than a word a cycle.
@@ -74,20 +74,26 @@ class WeightLoader(wiring.Component):
         word = Signal.like(layer.weights.words)
         plane, beat = Signal(range(PARAMETER_PLANES)), Signal(range(config.post_beats))
 
+        # `last_word` goes with `word`, and all that is compared for it is static.
+        single, last_word = Signal(), Signal()
+        m.d.sync += single.eq(layer.weights.words == 1)
         last_pass = passes == layer.passes_last
         blocks_last = Mux(last_pass, layer.weights.final_blocks_last, layer.weights.blocks_last)
-        fits = before + word < room
         holds = layer.operation == Operation.HOLD
+        # A word that fits goes on fitting until it is stored, so that it does may be known a cycle later.
+        fits, stored = Signal(), Signal()
+        m.d.sync += fits.eq(before + Mux(stored, word + 1, word) < room)
         parameter = self.parameters.payload
         m.d.comb += [
             self.weight_address.eq(start + before + word),
             parameter.address.eq((parity * config.groups + block) * config.post_beats + beat),
             parameter.plane.eq(plane),
-            parameter.data.eq(Value.cast(self.beats.payload)),
         ]
+        parameter_beat = Signal()
+        plane_there = self._gather_plane(m, parameter_beat)
         block_done, pass_done = Signal(), Signal()
         weighs = Signal()
-        there, used_up = self._unpack(m, weighs, word + 1 == layer.weights.words)
+        there, used_up = self._unpack(m, weighs, last_word)
         holders, last_position = self._holders(m, layer.split, position)
 
         def finish_block() -> None:
@@ -106,25 +112,30 @@ class WeightLoader(wiring.Component):
                         m.d.sync += start.eq(upcoming.weights.base)
                     m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
-                m.d.comb += self.beats.ready.eq((held != 2) & ~holds)
+                m.d.comb += [
+                    self.beats.ready.eq((held != 2) & ~holds),
+                    parameter_beat.eq(self.beats.valid & self.beats.ready),
+                    self.parameters.valid.eq(parameter_beat & plane_there),
+                ]
                 with m.If((held != 2) & holds):
+                    m.d.sync += last_word.eq(layer.weights.words == 1)
                     m.next = "WEIGHTS"
-                m.d.comb += self.parameters.valid.eq(self.beats.valid & self.beats.ready)
                 with m.If(self.parameters.valid):
                     m.d.sync += plane.eq(plane + 1)
                     with m.If(plane == PARAMETER_PLANES - 1):
                         m.d.sync += [plane.eq(0), beat.eq(beat + 1)]
                         with m.If(beat == config.post_beats - 1):
-                            m.d.sync += beat.eq(0)
+                            m.d.sync += [beat.eq(0), last_word.eq(single)]
                             m.next = "WEIGHTS"
                             with m.If((layer.weights.words == 0) | layer.weights.kept):
                                 finish_block()
             with m.State("WEIGHTS"):
                 m.d.comb += [weighs.eq(1), self.beats.ready.eq(fits & used_up)]
-                with m.If(there & fits):
+                m.d.comb += stored.eq(there & fits)
+                with m.If(stored):
                     m.d.comb += self.weight_enable.eq(holders)
-                    m.d.sync += word.eq(word + 1)
-                    with m.If(word + 1 == layer.weights.words):
+                    m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == layer.weights.words)]
+                    with m.If(last_word):
                         m.d.sync += word.eq(0)
                         finish_block()
         m.d.comb += [pass_done.eq(block_done & (block == blocks_last)), self.loaded.eq(pass_done)]
@@ -149,6 +160,21 @@ class WeightLoader(wiring.Component):
             room.eq(room - taken + given_back),
         ]
         return m
+
+    def _gather_plane(self, m: Module, beat: Value) -> Value:
+        """Put the parameters' bytes together; returns whether this beat is the last of them."""
+        word, chunks = Value.cast(self.beats.payload), self.config.parameter_chunks
+        into = Value.cast(self.parameters.payload.data)
+        if chunks == 1:
+            m.d.comb += into.eq(word)
+            return Const(1)
+        before, chunk = Signal((chunks - 1) * len(word)), Signal(range(chunks))
+        last = chunk == chunks - 1
+        bytes_so_far = Cat(before, word)
+        m.d.comb += into.eq(bytes_so_far)
+        with m.If(beat):
+            m.d.sync += [before.eq(bytes_so_far[len(word) :]), chunk.eq(Mux(last, 0, chunk + 1))]
+        return last
 
     def _unpack(self, m: Module, weighs: Value, last: Value) -> tuple[Value, Value]:
         """Take `weight_data` from the beats; returns whether there is a word, and whether the beat is used up with it.

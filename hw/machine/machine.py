@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from amaranth import Mux, ResetInserter, Signal
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.host_bus import HostBus
+from hw.bus.host_bus import DATA_BITS, BusError, HostBus
 from hw.config import AcceleratorConfig
 from hw.control.descriptor import LayerDescriptor
 from hw.control.sequencer import LayerReport
@@ -40,6 +40,13 @@ from hw.memory.weights import weight_beat
 from hw.stream.layouts import FeatureBeat
 
 
+class StreamWord(data.StructLayout):
+    """Four bytes of the packets of a feature map; `last`: the map ends with them."""
+
+    def __init__(self) -> None:
+        super().__init__({"data": DATA_BITS, "last": 1})
+
+
 class Machine(wiring.Component):
     """Runs programs on a core, for a host; `registers` says how.
 
@@ -49,6 +56,9 @@ class Machine(wiring.Component):
         The accelerator.
     program
         What the program memory holds after power-on: it is then verified at once, without a host.
+    streams
+        Data come and go by `words_in` and `words_out`, and not by the windows of the bus, which then answer with
+        `BusError.STATE`.
 
     Ports
     -----
@@ -57,10 +67,17 @@ class Machine(wiring.Component):
         the program and the run are locked.
     layers, weights, features_in, features_out, reports, core_errors
         To and from the core.
+    words_in, words_out
+        With `streams`: In and Out streams of `StreamWord`: the input packets and the output packets, four bytes a word,
+        least significant first. `last` marks the end of an output feature map; that of the input is not heeded.
     core_reset
         Out: resets the core.
     busy
         Out: a run is under way.
+    ready
+        Out: a verified program is loaded.
+    failed
+        Out: the machine has stopped with an error.
     interrupt
         Out: an event that `INTERRUPT_ENABLE` names has come and has not been cleared.
 
@@ -70,13 +87,18 @@ class Machine(wiring.Component):
         The program does not fit the program memory.
     """
 
-    def __init__(self, config: AcceleratorConfig, program: ProgramImage | None = None) -> None:
+    def __init__(
+        self, config: AcceleratorConfig, program: ProgramImage | None = None, *, streams: bool = False
+    ) -> None:
         self.config = config
         self._program = program
+        self._streams = streams
         self._words = program.words(config) if program else []
         core = config.core
+        words = {"words_in": In(stream.Signature(StreamWord())), "words_out": Out(stream.Signature(StreamWord()))}
         super().__init__(
             {
+                **(words if streams else {}),
                 "bus": In(HostBus()),
                 "layers": Out(stream.Signature(LayerDescriptor(core))),
                 "weights": Out(stream.Signature(weight_beat(core))),
@@ -86,6 +108,8 @@ class Machine(wiring.Component):
                 "core_errors": In(CoreErrors()),
                 "core_reset": Out(1),
                 "busy": Out(1),
+                "ready": Out(1),
+                "failed": Out(1),
                 "interrupt": Out(1),
             }
         )
@@ -97,7 +121,7 @@ class Machine(wiring.Component):
         m.submodules.decoder = decoder = BusDecoder()
         m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets())
         m.submodules.runner = runner = Runner(config.max_entries)
-        m.submodules.verifier = verifier = Verifier(config)
+        m.submodules.verifier = verifier = Verifier(config, step_bits=32 if config.core.large else 8)
         m.submodules.program = memory = ProgramMemory(config, self._words)
         m.submodules.counters = counters = Counters(config)
         fetcher, weights = EntryFetcher(config), WeightFetcher(config)
@@ -109,17 +133,35 @@ class Machine(wiring.Component):
         for port, part in (
             (decoder.registers, bank),
             (decoder.program, memory),
-            (decoder.input, source),
-            (decoder.output, sink),
             (decoder.counters, counters),
         ):
             connect(m, port, part.bus)
+        self._connect_windows(m, decoder, source, sink)
         self._show_constants(m, bank)
         self._show_state(m, bank, runner, verifier, source, sink)
         self._control(m, bank, runner, verifier, memory)
         self._fetch(m, bank, runner, verifier, memory, fetcher, weights)
         self._run(m, runner, fetcher, source, sink, counters)
         return m
+
+    def _connect_windows(self, m: Module, decoder: BusDecoder, source: InputWindow, sink: OutputWindow) -> None:
+        if not self._streams:
+            connect(m, decoder.input, source.bus)
+            connect(m, decoder.output, sink.bus)
+            return
+        for refused in (decoder.input, decoder.output):
+            m.d.comb += [refused.done.eq(1), refused.error.eq(BusError.STATE)]
+        words_in, words_out = self.words_in, self.words_out
+        m.d.comb += [
+            source.bus.select.eq(words_in.valid),
+            source.bus.write.eq(1),
+            source.bus.data.eq(words_in.payload.data),
+            words_in.ready.eq(source.waits),
+            sink.bus.select.eq(words_out.ready & sink.has_word),
+            words_out.valid.eq(sink.has_word),
+            words_out.payload.data.eq(sink.bus.answer),
+            words_out.payload.last.eq(sink.last),
+        ]
 
     def _resets(self) -> dict[Register, int]:
         if self._program is None:
@@ -162,6 +204,8 @@ class Machine(wiring.Component):
         m.d.sync += self.interrupt.eq((bank.interrupt.as_value() & bank.interrupt_enable.as_value()).any())
         m.d.comb += [
             self.busy.eq(runner.running),
+            self.ready.eq(verifier.valid),
+            self.failed.eq(runner.failed),
             bank.status.busy.eq(runner.running),
             bank.status.done.eq(runner.done),
             bank.status.failed.eq(runner.failed),
@@ -246,4 +290,6 @@ class Machine(wiring.Component):
             source.running.eq(runner.running),
             source.finished.eq(fetcher.finished),
             sink.running.eq(runner.running),
+            sink.begin.eq(fetcher.layers.valid & fetcher.layers.ready),
+            sink.rows_last.eq(fetcher.layers.payload.output.rows_last),
         ]

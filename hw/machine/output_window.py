@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from amaranth import Signal
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.host_bus import DATA_BITS, BusError
 from hw.config import CoreConfig
+from hw.control.descriptor import OutputLayout
 from hw.machine.target import BusTarget
 from hw.stream.layouts import FeatureBeat
 
@@ -24,10 +25,14 @@ class OutputWindow(wiring.Component):
         In `BusTarget`, read-only. `BusError.STATE`: there is no word, and no run is under way that could give one.
     running
         In: a run is under way.
+    begin, rows_last
+        In: with the pulse, index of the last packet of the feature map that is stored next.
     beats
         In stream of `FeatureBeat`.
     has_word
         Out: a word can be read now.
+    last
+        Out: that word is the last of its feature map.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -36,8 +41,11 @@ class OutputWindow(wiring.Component):
             {
                 "bus": In(BusTarget()),
                 "running": In(1),
+                "begin": In(1),
+                "rows_last": In(OutputLayout(config)["rows_last"].shape),
                 "beats": In(stream.Signature(FeatureBeat(config))),
                 "has_word": Out(1),
+                "last": Out(1),
             }
         )
 
@@ -60,4 +68,16 @@ class OutputWindow(wiring.Component):
             m.d.comb += [bus.done.eq(1), bus.error.eq(BusError.STATE)]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += [units.eq(incoming), self.has_word.eq(1)]
+        self._mark_last(m, word == words - 1)
         return m
+
+    def _mark_last(self, m: Module, beat_ends: Value) -> None:
+        """Counted as beats come: the next map may begin before the last words of this one have left."""
+        rows_left, ends = Signal.like(self.rows_last), Signal()
+        m.d.comb += self.last.eq(ends & beat_ends)
+        with m.If(self.beats.valid & self.beats.ready):
+            m.d.sync += ends.eq(self.beats.payload.last & (rows_left == 0))
+            with m.If(self.beats.payload.last):
+                m.d.sync += rows_left.eq(rows_left - 1)
+        with m.If(self.begin):
+            m.d.sync += rows_left.eq(self.rows_last)

@@ -23,7 +23,7 @@ from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.memory.arbiter import RotatingArbiter, any_of, one_hot_mux
 from hw.memory.two_port_memory import TwoPortMemory
 from hw.stream.delay import delay
-from hw.stream.register import forward_cut
+from hw.stream.register import path_cut
 
 
 def activation_word(config: CoreConfig) -> data.ArrayLayout:
@@ -102,7 +102,7 @@ class ActivationMemory(wiring.Component):
 
     def _asked(self, m: Module) -> list[stream.Interface]:
         """The requests, as the arbiters see them."""
-        cuts = [forward_cut(self.config, request.payload.shape()) for request in self.requests]
+        cuts = [path_cut(self.config, request.payload.shape()) for request in self.requests]
         for index, (cut, request) in enumerate(zip(cuts, self.requests, strict=True)):
             m.submodules[f"asked_{index}"] = cut
             connect(m, producer=flipped(request), consumer=cut.i)

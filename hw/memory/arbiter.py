@@ -8,9 +8,17 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 
+def above_lowest(value: Value) -> Value:
+    """Every bit above the lowest set one. A tree of gates: for so few bits a carry chain would be slower."""
+    above, span = Value.cast(value) << 1, 1
+    while span < len(value):
+        above, span = above | above << span, 2 * span
+    return above[: len(value)]
+
+
 def lowest_one(value: Value) -> Value:
     """The lowest set bit of `value`, alone; zero for zero."""
-    return (value & (~value + 1))[: len(value)]
+    return value & ~above_lowest(value)
 
 
 class RotatingArbiter(wiring.Component):
@@ -30,7 +38,7 @@ class RotatingArbiter(wiring.Component):
         favoured = self.requests & later
         m.d.comb += self.grant.eq(Mux(favoured.any(), lowest_one(favoured), lowest_one(self.requests)))
         with m.If(self.accept & self.grant.any()):
-            m.d.sync += later.eq(~(self.grant | (self.grant - 1)))
+            m.d.sync += later.eq(above_lowest(self.grant))
         return m
 
 

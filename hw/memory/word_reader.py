@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.memory.activation import activation_word
+from hw.stream.delay import delay
 
 
 class WordRequest(data.StructLayout):
@@ -38,7 +39,8 @@ class WordReader(wiring.Component):
     """One request a cycle in, words in the same order out; zero words that nobody wants to keep are dropped.
 
     Up to `fetch_depth` words are under way or waiting, which hides the memory's latency and its arbitration. Latency:
-    read_latency + 1 cycles from an accepted request to its word, and what the arbitration adds.
+    read_latency + 1 cycles from an accepted request to its word, and what the arbitration adds. In a large core the
+    place of a word that is taken is free a cycle later.
 
     Ports: `requests` In stream of `WordRequest`, `words` Out stream of `Word`; `request` and `response` to the memory.
     """
@@ -66,7 +68,9 @@ class WordReader(wiring.Component):
             self.requests.ready.eq(self.request.ready & (credits != 0)),
             issue.eq(self.requests.valid & self.requests.ready),
         ]
-        m.d.sync += credits.eq(credits - issue + drop + pop)
+        # That a word is all zero, or taken, is known late in a cycle.
+        returned = delay(m, (drop + pop)[:2], int(self.config.large), name="returned", reset_less=False)
+        m.d.sync += credits.eq(credits - issue + returned)
 
         arrived, asked = self._asked(m, issue)
         word = Signal(Word(self.config, self.meta))

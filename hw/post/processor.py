@@ -60,8 +60,10 @@ class PostProcessor(wiring.Component):
     def __init__(self, config: CoreConfig, destination_shape: ShapeLike) -> None:
         self.config = config
         self._lanes = [Requantiser(config) for _ in range(config.post_lanes)]
-        # The cycle of the parameter memory, requantisation, pooling, and the queue.
-        self._pipeline = 1 + self._lanes[0].latency + MaxPooling.latency
+        # The cycle of the parameter memory, and one more in a large core, since block RAM is slow to read.
+        self._fetch = 1 + int(config.large)
+        # Before requantisation, pooling, and the queue.
+        self._pipeline = self._fetch + self._lanes[0].latency + MaxPooling.latency
         self.latency = self._pipeline + StreamQueue.latency
         super().__init__(
             {
@@ -96,18 +98,20 @@ class PostProcessor(wiring.Component):
         return m
 
     def _requantised(self, m: Module) -> list[Value]:
-        """The values of the lanes, 1 + Requantiser.latency cycles after a result."""
+        """The values of the lanes; those of a result come after its parameters' cycles and `Requantiser.latency`."""
         result = self.results.payload
         m.submodules.memory = memory = ParameterMemory(self.config)
         connect(m, flipped(self.parameters), memory.write)
         m.d.comb += memory.address.eq(result.parameters)
-        accumulators = delay(m, Value.cast(result.accumulators), 1, name="accumulators")
+        accumulators = delay(m, Value.cast(result.accumulators), self._fetch, name="accumulators")
+        parameters = delay(m, Value.cast(memory.parameters), self._fetch - 1, name="fetched")
+        parameters = data.View(memory.parameters.shape(), parameters)
         accumulators = data.View(result.accumulators.shape(), accumulators)
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
             m.d.comb += [
                 lane.accumulator.eq(accumulators[number]),
-                lane.parameters.eq(memory.parameters[number]),
+                lane.parameters.eq(parameters[number]),
                 lane.offset.eq(self.offset),
                 lane.lower.eq(self.lower),
                 lane.upper.eq(self.upper),

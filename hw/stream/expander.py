@@ -63,23 +63,24 @@ class Expander(wiring.Component):
     """Gives each element of a slice its value, or zero, at its place in the word. One slice a cycle.
 
     1. The slice is registered.
-    2. Each place in the word gets the column of its value: `offset` plus the non-zero elements before it.
-    3. A butterfly brings the values there, and zeros to the others (see `routing`).
+    2. Its elements go to their places in the word.
+    3. Each place in the word gets the column of its value: `offset` plus the non-zero elements before it.
+    4. A butterfly brings the values there, and zeros to the others (see `routing`).
 
-    With one element a cycle, 2 and 3 are done in the same cycle. All registers move together, so bubbles are
-    kept when `words` stalls.
+    In a core of one group 2 and 3 are done in the same cycle, with one element a cycle 2 to 4. All registers move
+    together, so bubbles are kept when `words` stalls.
 
     Ports: `slices` In: `PackedSlice`; `words` Out: `DecodedWord`.
 
     Attributes
     ----------
     latency : int
-        Cycles from slice to word, 2 or 3.
+        Cycles from slice to word, 2 to 4.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self.latency = 2 if config.codec_elements == 1 else 3
+        self.latency = 2 if config.codec_elements == 1 else 3 + int(config.large)
         super().__init__(
             {
                 "slices": In(stream.Signature(PackedSlice(config))),
@@ -99,7 +100,10 @@ class Expander(wiring.Component):
             return register
 
         valid, packed = registered(self.slices.valid), registered(self.slices.payload)
-        placed, columns_of = self._place(m, packed)
+        placed, offset = self._place(m, packed), packed.offset
+        if self.config.codec_elements > 1 and self.config.large:
+            valid, placed, offset = registered(valid), registered(placed), registered(offset)
+        columns_of = self._columns(m, placed, offset)
         if self.config.codec_elements > 1:
             valid, placed = registered(valid), registered(placed)
             columns_of = [registered(column) for column in columns_of]
@@ -125,8 +129,8 @@ class Expander(wiring.Component):
                     m.d.sync += word.data[place].eq(Mux(placed.nonzero[place], value, 0))
         return m
 
-    def _place(self, m: Module, packed: data.View) -> tuple[data.View, list[Value]]:
-        """The slice in the word, and for each place of the word the column of its value."""
+    def _place(self, m: Module, packed: data.View) -> data.View:
+        """The slice in the word."""
         placed = Signal(PlacedSlice(self.config))
         up_to_end = below(packed.end, WORD_ELEMENTS) | packed.word_last.replicate(WORD_ELEMENTS)
         m.d.comb += [
@@ -137,9 +141,13 @@ class Expander(wiring.Component):
             placed.word_last.eq(packed.word_last),
             placed.last.eq(packed.last),
         ]
+        return placed
+
+    def _columns(self, m: Module, placed: data.View, offset: Value) -> list[Value]:
+        """For each place of the word the column of its value."""
         if self.config.codec_elements == 1:
-            return placed, [packed.offset] * WORD_ELEMENTS
-        return placed, running_sums(m, list(placed.nonzero), packed.offset, len(packed.offset))
+            return [offset] * WORD_ELEMENTS
+        return running_sums(m, list(placed.nonzero), offset, len(offset))
 
     @staticmethod
     def _values(routes: Routes, columns: data.View) -> list[Value]:

@@ -67,7 +67,10 @@ class Slicer(wiring.Component):
         word_left, group_left = Signal(POSITION_BITS + 1), Signal(POSITION_BITS + 1)
         start = Signal(POSITION_BITS)
         count = self._count(m, word_left, group_left)
-        word_last, group_last = word_left == count, group_left == count
+        # Of the three bounds of a slice, compared side by side: `count` comes later.
+        elements = self.config.codec_elements
+        word_last = (word_left <= elements) & (word_left <= group_left)
+        group_last = (group_left <= elements) & (group_left <= word_left)
         packet_ends = self._walk_words(m, segment, word_left, step & word_last)
         m.d.comb += [
             step.eq(active & (~self.slices.valid | self.slices.ready)),

@@ -66,13 +66,15 @@ class WordSlicer(wiring.Component):
             word_left.eq(word.count - place),
             chunk.eq(word.data.as_value().word_select(place[len(lane) :], len(chunk.as_value()))),
         ]
-        count = self._count(m, lane, word_left, group_left)
+        in_chunk = elements - lane
+        count = self._count(m, in_chunk, word_left, group_left)
         step, word_last, packet_last, group_last = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(self.words.valid & (~self.slices.valid | self.slices.ready)),
-            word_last.eq(word_left == count),
+            # Of the three bounds of a slice, compared side by side: `count` comes later.
+            word_last.eq((word_left <= in_chunk) & (word_left <= group_left)),
             packet_last.eq(word_last & word.last),
-            group_last.eq((group_left == count) | packet_last),
+            group_last.eq(((group_left <= in_chunk) & (group_left <= word_left)) | packet_last),
             self.words.ready.eq(step & word_last),
         ]
         nonzero = Cat(element.any() for element in chunk)
@@ -95,7 +97,7 @@ class WordSlicer(wiring.Component):
                 m.d.sync += group_left.eq(Mux(group_last, WORD_ELEMENTS, group_left - count))
         return m
 
-    def _count(self, m: Module, lane: Value, word_left: Value, group_left: Value) -> Value:
+    def _count(self, m: Module, in_chunk: Value, word_left: Value, group_left: Value) -> Value:
         """Elements of the next slice."""
         elements = self.config.codec_elements
         if elements == 1:
@@ -103,6 +105,6 @@ class WordSlicer(wiring.Component):
         count = Signal(range(elements + 1))
         limits = [word_left, group_left]
         if elements < WORD_ELEMENTS:  # otherwise no word reaches further
-            limits.append(elements - lane)
+            limits.append(in_chunk)
         m.d.comb += count.eq(least(*limits))
         return count

@@ -1,6 +1,10 @@
-"""Sparsity: the sparsity map + non-zero value list codec of feature maps.
+"""Sparsity: of feature maps, and of weights.
 
-`codec` describes the format and encodes values of any width; `packets` puts it on the wire.
+Feature maps: `codec` describes the format of sparsity maps and non-zero value lists and encodes values of any width,
+`packets` puts it on the wire.
+
+Weights: `pruning` drops them with balance, in the `partitions` that a machine reads; `merging` deals kernels to units
+where they are not level, and `balance` measures how level they are. `cyclic` has layers that are sparse by structure.
 """
 
 from models.sparsity.codec import (

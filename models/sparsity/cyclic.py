@@ -7,6 +7,8 @@ row i, column j of the *packed* weights [N, fan]. Which pairs of ends are connec
 
 - One path (CSC-I): dilations are the products of the fans before, and the product of all fans is N. If it is more
   than N, there are floor or ceil(product / N) paths.
+- One path, narrowing first: where outputs are fewer, the first layer may read inputs that are far apart, so that the
+  layers after it have fewer nodes.
 - C paths (CSC-II): two layers, fans F1 x F2 = C x N, dilations 1 and N / F2, which divides F1.
 
 With N_in inputs and N_out outputs N is the larger of both: inputs above N_in are zero, and the last layer computes only
@@ -274,20 +276,53 @@ def exact_fans(nodes: int) -> tuple[int, ...]:
 
 
 def several_paths(
-    inputs: int, outputs: int, fans: tuple[int, int], *, kernel: Kernel = (1, 1), spatial: int = 0
+    inputs: int,
+    outputs: int,
+    fans: tuple[int, int],
+    *,
+    kernel: Kernel = (1, 1),
+    spatial: int = 0,
+    nodes: int | None = None,
 ) -> CyclicCascade:
     """CSC-II: two layers, and fans[0] x fans[1] / nodes paths between each pair of ends.
 
+    Arguments as `one_path` has them.
+
     Raises:
-        CyclicError: fans[1] does not divide the nodes, or nodes / fans[1] does not divide fans[0].
+        CyclicError: fans[1] does not divide the nodes, or nodes / fans[1] does not divide fans[0]; fewer nodes than
+            inputs.
     """
-    nodes, (first, second) = max(inputs, outputs), fans
+    nodes, (first, second) = nodes or max(inputs, outputs), fans
     if second < 1 or nodes % second or first % (nodes // second):
         raise CyclicError(
             f"fans of {list(fans)} do not give {nodes} nodes a whole number of paths: the second must divide the "
             "nodes, and nodes / second the first"
         )
     return _cascade(inputs, outputs, nodes, fans, [1, nodes // second], kernel, spatial)
+
+
+def narrowing(inputs: int, outputs: int, nodes: int, first: int, fans: Sequence[int]) -> tuple[SupportLayer, ...]:
+    """One path from each of many inputs to each output over fewer nodes: fewer weights than on as many as the inputs.
+
+    The first layer's `nodes` outputs read `first` inputs each, inputs / first = D apart: those equal modulo D. The
+    others reach D nodes side by side, which are one of each residue modulo D, as D divides the nodes.
+
+    Args:
+        nodes: that the first layer leaves.
+        fans: of the layers after it, whose product is D.
+
+    Raises:
+        CyclicError: `first` does not divide the inputs, D not the nodes, or the product of the fans is not D.
+    """
+    apart = inputs // first if first > 0 else 0
+    if apart * first != inputs or nodes % apart or prod(fans) != apart or not fans:
+        raise CyclicError(
+            f"a first fan of {first} and fans of {list(fans)} do not narrow {inputs} inputs to {nodes} nodes: the "
+            "first must divide the inputs, the rest the nodes, and the others multiply to the rest"
+        )
+    rows = [nodes] * (len(fans) - 1) + [outputs]
+    rest = (SupportLayer(nodes, fan, prod(fans[:i]), rows[i]) for i, fan in enumerate(fans))
+    return SupportLayer(inputs, first, apart, nodes), *rest
 
 
 def _cascade(

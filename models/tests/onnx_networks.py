@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from models.tests.onnx_writer import GraphWriter
+from models.training.onnx_writer import GraphWriter
 
 INPUT = "image"
 SHAPE = (3, 16, 16)

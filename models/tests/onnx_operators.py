@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from models.tests.onnx_writer import GraphWriter
+from models.importers.onnx import cyclic
+from models.importers.onnx.reader import SKIPSTONE
+from models.training.onnx_writer import GraphWriter
 
 MICROSOFT = "com.microsoft"
 BATCH = "N"
@@ -132,7 +134,9 @@ def _real_bias(draw: Draw, bias: np.ndarray, steps: np.ndarray) -> str:
     return draw.writer.dequantise(name, steps, np.zeros(len(bias), np.int32), np.int32, axis=0)
 
 
-def _weighted(draw: Draw, op: str, source: Quantised, shape: list[int], axis: int, **attributes: Any) -> str:
+def _weighted(
+    draw: Draw, op: str, source: Quantised, shape: list[int], axis: int, domain: str = "", **attributes: Any
+) -> str:
     """A node with weights of ``shape``, whose outputs are dimension ``axis``."""
     values, scales, zeros, kind = _weights(draw, shape, axis)
     outputs = shape[axis]
@@ -150,7 +154,8 @@ def _weighted(draw: Draw, op: str, source: Quantised, shape: list[int], axis: in
     biases = [] if bias is None else [draw.writer.constant(bias)]
     if op == "Gemm":
         return draw.writer.node("QGemm", [*inputs, *(biases or [""]), *last], MICROSOFT, **attributes)
-    return draw.writer.node(f"QLinear{op}", [*inputs, *last, *biases], **attributes)
+    name = f"QLinear{op}" if not domain else op
+    return draw.writer.node(name, [*inputs, *last, *biases], domain, **attributes)
 
 
 def conv(draw: Draw) -> str:
@@ -168,6 +173,17 @@ def depthwise_conv(draw: Draw) -> str:
     window = _window(draw, source, dilated=True)
     shape = [channels * draw.size(1, 3), 1, *window["kernel_shape"]]
     return _weighted(draw, "Conv", source, shape, 0, group=channels, **window)
+
+
+def cyclic_conv(draw: Draw) -> str:
+    channels, dilation, outputs = draw.size(1, 12), draw.size(1, 9), draw.size(1, 30)
+    source = draw.feature_map(channels)
+    window = _window(draw, source, dilated=True)
+    shape = [outputs, draw.size(1, channels // np.gcd(channels, dilation)), *window.pop("kernel_shape")]
+    if "auto_pad" in window:  # not among the operator's attributes
+        window = {"strides": window["strides"]}
+    attributes = window | {"cyclic_dilation": dilation, "group": outputs}
+    return _weighted(draw, cyclic.OPERATOR, source, shape, 0, SKIPSTONE, **attributes)
 
 
 def gemm(draw: Draw) -> str:
@@ -310,15 +326,18 @@ def dequantize(draw: Draw) -> str:
     return draw.real(draw.feature_map())
 
 
+_QUANTISED_ONLY = ("cyclic_conv",)
 _QDQ_ONLY = ("rectifier", "reduce_mean", "global_max_pool", "quantize", "dequantize")
 _BUILDERS: dict[str, Callable[[Draw], str]] = {
     function.__name__: function
     for function in (
-        *(conv, depthwise_conv, gemm, matmul, add, average_pool, global_average_pool, reduce_mean, max_pool),
-        *(global_max_pool, rectifier, pad, concat, softmax, quantize, dequantize),
+        *(conv, depthwise_conv, cyclic_conv, gemm, matmul, add, average_pool, global_average_pool, reduce_mean),
+        *(max_pool, global_max_pool, rectifier, pad, concat, softmax, quantize, dequantize),
     )
 }
-OPERATORS = [(name, qdq) for name in _BUILDERS for qdq in (False, True) if qdq or name not in _QDQ_ONLY]
+OPERATORS = [
+    (name, qdq) for name in _BUILDERS for qdq in (False, True) if name not in (_QUANTISED_ONLY if qdq else _QDQ_ONLY)
+]
 
 
 def build(operator: str, qdq: bool, seed: int) -> onnx.ModelProto:

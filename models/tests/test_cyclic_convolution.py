@@ -63,6 +63,8 @@ SHAPES = {
     "all edges": cyclic_layer(11, 11, 11, 1, kernel=2),
     "all edges, far apart": cyclic_layer(10, 4, 10, 3),
     "one edge": cyclic_layer(8, 8, 1, 5, kernel=3, padding=((0, 1), (2, 0))),
+    "few of many edges": cyclic_layer(100, 130, 3, 41, kernel=2, stride=(1, 2), padding=((1, 0), (0, 2))),
+    "one of many edges": cyclic_layer(40, 7, 1, 5),
     "one channel": cyclic_layer(1, 5, 1, 1, kernel=5, padding=((2, 2), (2, 2))),
     "one output": cyclic_layer(6, 1, 2, 3),
     "a stride": cyclic_layer(12, 12, 4, 3, kernel=3, stride=(2, 3), padding=((1, 0), (1, 1))),
@@ -89,6 +91,7 @@ def test_equal_to_the_dense_convolution(shape):
     dense = layer.expanded()
     np.testing.assert_array_equal(dense.weights, dense_by_definition(layer))
     network = network_of(layer)
+    assert (layer.in_nodes > 16 * layer.fan_in) == ("many" in shape)
     x = random_maps(layer, 3)
     got = golden.run_layer(network, layer, {"x": x})
     np.testing.assert_array_equal(got, golden.run_layer(replace(network, layers=(dense,)), dense, {"x": x}))
@@ -100,11 +103,11 @@ def test_equal_to_the_dense_convolution(shape):
 @pytest.mark.parametrize("seed", range(20))
 def test_random_shapes_equal_the_dense_convolution(seed):
     rng = np.random.default_rng(seed)
-    nodes, dilation = (int(n) for n in rng.integers(1, 40, 2))
+    nodes, dilation = (int(n) for n in rng.integers(1, (40, 400)[seed % 2], 2))
     layer = cyclic_layer(
         nodes,
         int(rng.integers(1, 60)),
-        int(rng.integers(1, nodes // np.gcd(nodes, dilation) + 1)),
+        int(rng.integers(1, min(nodes // np.gcd(nodes, dilation), 40) + 1)),
         dilation,
         kernel=int(rng.integers(1, 4)),
         seed=seed,

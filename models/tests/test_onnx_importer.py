@@ -13,7 +13,7 @@ from models.importers import ImporterError, load
 from models.importers import onnx as importer
 from models.network import Conv2D, DepthwiseConv2D, FullyConnected, Rounding
 from models.tests.onnx_operators import OPERATORS, build
-from models.tests.onnx_writer import GraphWriter
+from models.training.onnx_writer import GraphWriter
 
 MICROSOFT = "com.microsoft"
 
@@ -70,6 +70,7 @@ def test_unsigned_weights_of_zero_point_128(tmp_path):
     values = np.arange(6 * 4 * 9).reshape(6, 4, 3, 3).astype(np.uint8)
     (layer,) = read(tmp_path, convolution(weights=values, zeros=np.full(6, 128, np.uint8))).layers
     assert isinstance(layer, Conv2D) and layer.weights[0, 0, 0, 0] == -128
+    np.testing.assert_array_equal(layer.weights.transpose(0, 3, 1, 2) == 0, values == 128)
 
 
 def test_depthwise_convolution(tmp_path):
@@ -225,7 +226,9 @@ def test_refused_by_one_line(tmp_path, case):
 
 
 def test_message_names_the_node(tmp_path):
-    with pytest.raises(ImporterError, match=r"^file\.onnx: node 'the_y' \(QLinearConv\): weights '\w+' are asym"):
+    with pytest.raises(
+        ImporterError, match=r"^file\.onnx: node 'QLinearConv:y' \(QLinearConv\): weights '\w+' are asym"
+    ):
         read(tmp_path, convolution(zeros=np.ones(6, np.int8)))
     model = convolution(zeros=np.ones(6, np.int8))
     model.graph.node[0].name = ""
@@ -240,7 +243,7 @@ def test_error_in_a_layer_that_waited_names_its_own_node(tmp_path):
         weights = w.dequantise(w.constant(np.ones((2, 4, 1, 1), np.int8)), 0.1, 0, np.int8)
         return w.quantise(w.node("Conv", [x, weights], output="c"), 1e-14, 0, np.int8)
 
-    with pytest.raises(ImporterError, match=r"node 'the_c' \(Conv\): the scaling factor"):
+    with pytest.raises(ImporterError, match=r"node 'Conv:c' \(Conv\): the scaling factor"):
         read(tmp_path, qdq(build))
 
 
@@ -265,7 +268,7 @@ def test_cycle_is_refused(tmp_path):
     parameters = [w.scale(0.1), w.constant(0, np.int8)]
     for first, second in (("b", "a"), ("a", "b")):
         w.node("QLinearAdd", [first, *parameters, "x", *parameters, *parameters], MICROSOFT, output=second)
-    with pytest.raises(ImporterError, match=r"node 'the_a' \(QLinearAdd\): its input 'b' has no value yet"):
+    with pytest.raises(ImporterError, match=r"node 'QLinearAdd:a' \(QLinearAdd\): its input 'b' has no value yet"):
         read(tmp_path, w.model("b"))
 
 

@@ -7,7 +7,7 @@ from onnxruntime.quantization import QuantType
 
 from models import golden
 from models.importers import onnx as importer
-from models.layers import AveragePool2D, Conv2D
+from models.layers import AveragePool2D, WeightedLayer
 from models.tests.onnx_judge import Differences, as_stored, compare, run_judge
 from models.tests.onnx_networks import INPUT, NETWORKS, SHAPE, quantised
 
@@ -58,14 +58,15 @@ def test_outputs_of_the_whole_network(name, qdq, tmp_path):
     assert (got.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
-def test_pruned_weights_stay_zeros(tmp_path):
-    path = quantised("residual", 3, True, QuantType.QUInt8, True, tmp_path)
-    weights = {
-        constant.name: onnx.numpy_helper.to_array(constant)
+@pytest.mark.parametrize("qdq", [False, True])
+def test_pruned_weights_stay_zeros(qdq, tmp_path):
+    path = quantised("residual", 3, qdq, QuantType.QUInt8, True, tmp_path)
+    weights = [
+        onnx.numpy_helper.to_array(constant)
         for constant in onnx.load(path).graph.initializer
-        if constant.data_type == onnx.TensorProto.INT8 and len(constant.dims) == 4
-    }
-    zeros = sorted(int((values == 0).sum()) for values in weights.values())
-    network = importer.load(path)
-    imported = sorted(int((layer.weights == 0).sum()) for layer in network.layers if isinstance(layer, Conv2D))
-    assert imported == zeros and min(zeros) > 0
+        if constant.data_type == onnx.TensorProto.INT8 and len(constant.dims) > 1
+    ]
+    zeros = sorted(int((values == 0).sum()) for values in weights)
+    layers = [layer for layer in importer.load(path).layers if isinstance(layer, WeightedLayer)]
+    assert {layer.op for layer in layers} == {"conv_2d", "fully_connected"} and len(layers) == len(weights)
+    assert sorted(int((layer.weights == 0).sum()) for layer in layers) == zeros and min(zeros) > 0

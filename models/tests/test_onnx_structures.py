@@ -9,7 +9,7 @@ from models.importers import onnx as importer
 from models.layers import Dequantize, FullyConnected
 from models.network import Network
 from models.tests.onnx_judge import as_stored, run_judge
-from models.tests.onnx_writer import GraphWriter
+from models.training.onnx_writer import GraphWriter
 
 MICROSOFT = "com.microsoft"
 # Elements that lie in the wrong place differ by tens. Biases of real numbers move single ones of a layer by 1.

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from models import golden, zoo
+from models import golden
 from models.importers import ImporterError, load, tflite
 from models.network import Conv2D, FullyConnected, Reshape, Rounding
 from models.tests.single_operators import OPERATORS, build
 from models.tests.tflite_writer import ModelWriter
+from models.zoo import tiny
 
 CONV_OPTIONS = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
 
@@ -259,7 +260,7 @@ def damage(data: bytes, rng: np.random.Generator) -> bytes:
 def test_damaged_files_are_refused_or_read(tmp_path, seed):
     """A damaged file is either refused by one line, or is a network that runs."""
     rng = np.random.default_rng(seed)
-    sources = [zoo.fetch(name).read_bytes() for name in zoo.names()]
+    sources = [tiny.fetch(name).read_bytes() for name in tiny.names()]
     sources += [build(operator, seed) for operator in OPERATORS]
     refused = 0
     for attempt in range(150):

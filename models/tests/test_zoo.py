@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models import zoo
-from models.zoo import cache, cifar10, mnist, networks, npm
+from models.zoo import cache, cifar10, mnist, npm, shipped, tiny
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def wheel(files: dict[str, bytes]) -> bytes:
     """An archive with files where the zoo looks for them."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as outer:
-        for name, entry in networks._NETWORKS.items():
+        for name, entry in tiny._NETWORKS.items():
             data = files[name]
             if entry.member is not None:
                 inner = io.BytesIO()
@@ -51,17 +51,17 @@ def wheel(files: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def real_files() -> dict[str, bytes]:
-    return {name: zoo.fetch(name).read_bytes() for name in zoo.names()}
+    return {name: zoo.fetch(name).read_bytes() for name in tiny.names()}
 
 
 def test_fetched_once_and_then_offline(real_files, empty_cache, monkeypatch):
     commands: list[list[str]] = []
     fake_download(monkeypatch, "package.whl", wheel(real_files), commands)
-    for name in zoo.names():
+    for name in tiny.names():
         assert zoo.fetch(name).read_bytes() == real_files[name]
     assert len(commands) == 1
     assert commands[0][:4] == [sys.executable, "-m", "pip", "download"]
-    assert sorted(path.name for path in empty_cache.iterdir()) == sorted(f"{n}.tflite" for n in zoo.names())
+    assert sorted(path.name for path in empty_cache.iterdir()) == sorted(f"{n}.tflite" for n in tiny.names())
 
 
 def test_damaged_cache_is_fetched_again(real_files, empty_cache, monkeypatch):
@@ -77,7 +77,7 @@ def test_wrong_checksum_leaves_nothing(real_files, empty_cache, monkeypatch):
     assert not empty_cache.exists()
 
 
-@pytest.mark.parametrize("data", [b"no archive", wheel(dict.fromkeys(zoo.names(), b""))[:200]])
+@pytest.mark.parametrize("data", [b"no archive", wheel(dict.fromkeys(tiny.names(), b""))[:200]])
 def test_damaged_package(empty_cache, monkeypatch, data):
     fake_download(monkeypatch, "package.whl", data)
     with pytest.raises(zoo.ZooError, match=r"package\.whl is damaged"):
@@ -113,6 +113,14 @@ def test_cache_cannot_be_written(real_files, monkeypatch, tmp_path):
 def test_unknown_name():
     with pytest.raises(zoo.ZooError, match="no network 'lenet' in the zoo; there are resnet8,"):
         zoo.load("lenet")
+
+
+def test_a_shipped_file_that_was_changed_is_refused(monkeypatch, tmp_path):
+    name = shipped.names()[0]
+    (tmp_path / f"{name}.onnx").write_bytes(b"damaged")
+    monkeypatch.setattr(shipped, "_FOLDER", tmp_path)
+    with pytest.raises(zoo.ZooError, match=rf"{name}\.onnx is not the file that ships with Skipstone"):
+        zoo.load(name)
 
 
 def package(members: dict[str, bytes]) -> bytes:

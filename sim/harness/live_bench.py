@@ -11,6 +11,7 @@ core waits for bytes: `live_test` says when. `live_run` is the other end of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import Module
@@ -95,6 +96,7 @@ def build_live_bench(
     name: str,
     simulator: str = "verilator",
     waves: bool = False,
+    verilog_sources: Sequence[Path] = (),
     optimise: str = "build",
     recipe: Sequence[str | bytes] | None = None,
 ) -> Build:
@@ -104,7 +106,7 @@ def build_live_bench(
         name=name,
         simulator=simulator,
         waves=waves,
-        verilog_sources=[*PLAYERS, *VERILOG],
+        verilog_sources=[*PLAYERS, *VERILOG, *verilog_sources],
         optimise=optimise,
         recipe=recipe,
     )

@@ -13,18 +13,14 @@ from __future__ import annotations
 
 from amaranth import Array, Cat, Mux, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor
-from hw.control.units import UnitTag, unit_window
 from hw.dataflow.csc.controller import Controller
 from hw.dataflow.csc.dealer import RunDealer
 from hw.dataflow.csc.edge_walker import wrapped
-from hw.mac.operands import Operands
-from hw.memory.activation import activation_word
-from hw.memory.weights import weights_port
+from hw.dataflow.ports import front_end_ports
 
 
 class CscFrontEnd(wiring.Component):
@@ -34,46 +30,12 @@ class CscFrontEnd(wiring.Component):
     not wait for each other; the collector puts their results together. If a pass has more than c blocks, group g works
     on blocks g mod c, g mod c + c, ... of each output, one after another.
 
-    Ports
-    -----
-    layer, weights_base, first_channel, blocks_last
-        The descriptor; the first weight word, the output's channel of lane 0 and the last block of the pass. Static
-        during a pass, and there two cycles before it.
-    start, busy
-        Pulse that begins a pass; high until every run has been given out.
-    can_issue, sequence, issue
-        To the retirement.
-    requests, responses
-        To the activation memory, one a group.
-    weights
-        To the weight memories, one a group.
-    operands
-        To the array, one stream a group.
-    issued
-        Operations that entered the array in this cycle, one bit a group; of two for one edge the second counts.
+    Ports: see `hw.dataflow.ports`. `issued` are all operations; of two for one edge the second.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        response = wiring.Signature({"valid": Out(1), "data": Out(activation_word(config))})
-        super().__init__(
-            {
-                "layer": In(LayerDescriptor(config)),
-                "weights_base": In(config.weight_address_bits),
-                "first_channel": In(range(config.max_channels + 1)),
-                "blocks_last": In(range(config.groups)),
-                "start": In(1),
-                "busy": Out(1),
-                "can_issue": In(1),
-                "sequence": In(range(unit_window(config))),
-                "issue": Out(range(config.longest_run + 1)),
-                "requests": Out(stream.Signature(config.activation_address_bits)).array(config.groups),
-                "responses": In(response).array(config.groups),
-                "weights": Out(weights_port(config)).array(config.groups),
-                "operands": Out(stream.Signature(Operands(config, UnitTag(config)))).array(config.groups),
-                "issued": Out(config.groups),
-            }
-        )
+        super().__init__(front_end_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -84,7 +46,7 @@ class CscFrontEnd(wiring.Component):
             dealer.blocks_last.eq(self.blocks_last),
             dealer.start.eq(self.start),
             self.busy.eq(dealer.busy),
-            dealer.can_issue.eq(self.can_issue),
+            dealer.can_issue.eq(self.can_issue_run),
             dealer.sequence.eq(self.sequence),
             self.issue.eq(dealer.issue),
             self.issued.eq(Cat(port.valid & port.ready & port.payload.mask[-1] for port in self.operands)),

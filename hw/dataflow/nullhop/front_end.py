@@ -13,19 +13,15 @@ from __future__ import annotations
 
 from amaranth import Cat, Signal
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor
-from hw.control.units import UnitTag, unit_window
 from hw.dataflow.nullhop.allocator import PixelAllocator
 from hw.dataflow.nullhop.controller import Controller
 from hw.dataflow.nullhop.layouts import WorkUnit
 from hw.dataflow.nullhop.operand_stage import OperandStage
-from hw.mac.operands import Operands
-from hw.memory.activation import activation_word
-from hw.memory.weights import weight_word
+from hw.dataflow.ports import front_end_ports
 from hw.stream.register import slow_cut
 
 
@@ -35,55 +31,13 @@ class NullHopFrontEnd(wiring.Component):
     With `channel_groups` c, controllers 0, c, 2c, ... work, and each feeds the c groups from its own number on, in
     lockstep: same pixels, other maps.
 
-    Ports
-    -----
-    layer, weights_base
-        The descriptor and the first weight word of the pass; static during a pass.
-    start, busy
-        Pulse that begins a pass; high until every unit has been given out.
-    rows_loaded, rows_stored
-        Input rows in the activation memory and output rows that have left it.
-    can_issue, sequence, issue
-        To the retirement.
-    requests, responses
-        To the activation memory, one a controller.
-    weights
-        To the weight memories, one a group.
-    operands
-        To the array, one stream a group.
-    issued
-        Operations with a non-zero activation that entered the array in this cycle, one bit a controller.
+    Ports: see `hw.dataflow.ports`. Requests come from controllers, so those of groups that share one are idle. `issued`
+    are operations with a non-zero activation, one bit a controller.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        rows = range(config.max_size + 2)
-        weights = wiring.Signature(
-            {
-                "address": Out(config.weight_address_bits),
-                "enable": Out(1),
-                "data": In(weight_word(config)),
-            }
-        )
-        response = wiring.Signature({"valid": Out(1), "data": Out(activation_word(config))})
-        super().__init__(
-            {
-                "layer": In(LayerDescriptor(config)),
-                "weights_base": In(config.weight_address_bits),
-                "start": In(1),
-                "busy": Out(1),
-                "rows_loaded": In(rows),
-                "rows_stored": In(rows),
-                "can_issue": In(1),
-                "sequence": In(range(unit_window(config))),
-                "issue": Out(1),
-                "requests": Out(stream.Signature(config.activation_address_bits)).array(config.groups),
-                "responses": In(response).array(config.groups),
-                "weights": Out(weights).array(config.groups),
-                "operands": Out(stream.Signature(Operands(config, UnitTag(config)))).array(config.groups),
-                "issued": Out(config.groups),
-            }
-        )
+        super().__init__(front_end_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

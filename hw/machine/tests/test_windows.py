@@ -151,3 +151,33 @@ def test_output_that_does_not_come():
         assert (await ask_target(ctx, window.bus, 0) or (0, 0))[1] == BusError.STATE
 
     simulate(window, host)
+
+
+@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.stream_units}x{core.activation_bits}")
+def test_the_last_word_of_a_feature_map_is_marked_though_the_next_map_has_begun(core):
+    rows, beats_a_row = 3, 2
+    beats = random_packets(random.Random(2), core, 2 * rows, beats_a_row)
+    words = len(beat_words(core, beats[0]))
+    window = OutputWindow(core)
+    marks: list[int] = []
+
+    async def host(ctx: Any) -> None:
+        ctx.set(window.running, 1)
+        ctx.set(window.rows_last, rows - 1)
+        for index in range(len(beats) * words):
+            while not ctx.get(window.has_word):
+                await ctx.tick()
+            # The next map begins when the core has given the last beat of this one, of which words are still here.
+            if index % (rows * beats_a_row * words) == (rows * beats_a_row - 1) * words or index == 0:
+                ctx.set(window.begin, 1)
+                await ctx.tick()
+                ctx.set(window.begin, 0)
+            marks.append(ctx.get(window.last))
+            await ask_target(ctx, window.bus, 0)
+
+    async def core_gives(ctx: Any) -> None:
+        await ctx.tick().repeat(2)
+        await stream_source(window.beats, beats)(ctx)
+
+    simulate(window, host, core_gives)
+    assert [index + 1 for index, mark in enumerate(marks) if mark] == [rows * beats_a_row * words, len(marks)]

@@ -27,8 +27,8 @@ def core(depth: int, bits: int = 8, banks: int = 4) -> CoreConfig:
 
 
 def full_rate_depth(config: CoreConfig) -> int:
-    """Words that must be under way to take one a cycle: a place is free the cycle after its word has left."""
-    return read_latency(config) + 2
+    """Words that must be under way to take one a cycle: a place is free a cycle, or two, after its word has left."""
+    return read_latency(config) + 2 + config.large
 
 
 def random_words(config: CoreConfig, rng: random.Random) -> list[list[int]]:

@@ -10,6 +10,8 @@ from models.network import NetworkError, Quantisation
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 # Operators that leave integers as they are.
 _MOVES = frozenset({"Flatten", "Identity", "MaxPool", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+# Operators besides QLinear... that state the scale and zero point of what they read, in the two inputs after it.
+_STATING = frozenset({"CyclicConv", "DequantizeLinear", "QGemm"})
 
 
 def channels_last_input(graph: Graph, source: Input) -> bool:
@@ -52,5 +54,5 @@ def _readers(graph: Graph, name: str) -> Iterator[tuple[Node, int]]:
     for node in graph.nodes:
         if node.op in _MOVES and node.inputs and node.inputs[0] in names:
             names.update(node.outputs[:1])
-        elif node.op.startswith("QLinear") or node.op in ("DequantizeLinear", "QGemm"):
+        elif node.op.startswith("QLinear") or node.op in _STATING:
             yield from ((node, position) for position, read in enumerate(node.inputs) if read in names)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from models.importers.onnx import conversion, elementwise, movement, pooling, weighted
+from models.importers.onnx import conversion, cyclic, elementwise, movement, pooling, weighted
 from models.importers.onnx.context import Context
-from models.importers.onnx.reader import MICROSOFT
+from models.importers.onnx.reader import MICROSOFT, SKIPSTONE
 from models.importers.onnx.values import Value
 from models.network import NetworkError
 
@@ -47,7 +47,8 @@ _CONTRIBUTED: dict[str, Importer] = {
     "QLinearSoftmax": elementwise.qlinear_softmax,
     "QuantizeLinear": conversion.quantize_linear,
 }
-_DOMAINS = {"": _STANDARD, MICROSOFT: _CONTRIBUTED}
+_CYCLIC: dict[str, Importer] = {cyclic.OPERATOR: cyclic.cyclic_conv}
+_DOMAINS = {"": _STANDARD, MICROSOFT: _CONTRIBUTED, SKIPSTONE: _CYCLIC}
 # Operators of float networks that a quantiser should have folded or quantised: what to do about them.
 _ADVICE = {
     "BatchNormalization": "fold it into the convolution before it quantises",

@@ -15,6 +15,9 @@ from onnx import external_data_helper, numpy_helper
 from models.network import NetworkError, Shape
 
 MICROSOFT = "com.microsoft"
+SKIPSTONE = "skipstone"
+SKIPSTONE_VERSION = 1
+"""Of the operators of Skipstone's own domain."""
 OPSETS = range(10, 29)
 """Versions of the standard operators: 10 brought quantisation; what may change after 28 is not known."""
 
@@ -175,6 +178,9 @@ def _texts(values: Iterable[str | bytes]) -> tuple[str, ...]:
 
 def _opset(model: onnx.ModelProto) -> int:
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    own = [entry.version for entry in model.opset_import if entry.domain == SKIPSTONE]
+    if any(version != SKIPSTONE_VERSION for version in own):
+        raise NetworkError(f"version {max(own)} of the operators of {SKIPSTONE} is not known; {SKIPSTONE_VERSION} is")
     version = max(versions, default=OPSETS.stop - 1)  # a graph may consist of another domain's operators alone
     if version not in OPSETS:
         raise NetworkError(f"operator set {version} is not supported; {OPSETS.start} to {OPSETS.stop - 1} are")

@@ -12,7 +12,7 @@ from models.importers.onnx.layout import columns
 from models.importers.onnx.rounding import requantisation
 from models.importers.onnx.values import UNSIGNED_OFFSET, Activation, Constant, Pending, Target, Value
 from models.importers.onnx.windows import Window
-from models.layers import Conv2D, DepthwiseConv2D, FullyConnected, WeightedLayer
+from models.layers import Conv2D, DepthwiseConv2D, FullyConnected, Pair, WeightedLayer
 from models.network import NetworkError, Shape
 
 _INT32 = np.iinfo(np.int32)
@@ -67,7 +67,7 @@ def _bias(constant: Constant | None, steps: npt.NDArray[np.float64]) -> npt.NDAr
     return rounded.astype(np.int32)
 
 
-def _integer_bias(context: Context, position: int) -> Constant | None:
+def integer_bias(context: Context, position: int) -> Constant | None:
     """An int32 bias in steps of the accumulator, which may be left out."""
     if not context.given(position):
         return None
@@ -87,7 +87,7 @@ def _real_bias(context: Context, position: int) -> Constant | None:
     return constant
 
 
-def _pending(
+def pending_layer(
     context: Context,
     kind: type[WeightedLayer],
     source: Activation,
@@ -122,11 +122,23 @@ def _pending(
     return context.pending(shape, finish)
 
 
+def window_fields(context: Context, source: Activation, outputs: int, kernel: Pair) -> dict[str, Any]:
+    """What the node's window says of a convolution: its output's shape, stride, dilation and padding."""
+    window = Window.of(context.node, kernel)
+    size = source.shape[2], source.shape[3]
+    return {
+        "shape": (1, outputs, *window.output(size)),
+        "stride": window.stride,
+        "dilation": window.dilation,
+        "padding": window.padding(size),
+    }
+
+
 def _convolve(context: Context, source: Activation, weights: Weights, bias: Constant | None) -> Pending:
     if weights.data.ndim != 4:
         raise NetworkError(f"weights of shape {list(weights.data.shape)}: only two-dimensional ones are supported")
     feature_map(source)
-    _, channels, *size = source.shape
+    channels = source.shape[1]
     outputs, per_group, *kernel = weights.data.shape
     stated = context.node.integers("kernel_shape", kernel)
     if list(stated) != kernel:
@@ -136,20 +148,13 @@ def _convolve(context: Context, source: Activation, weights: Weights, bias: Cons
         raise NetworkError(
             f"weights of shape {list(weights.data.shape)} in {groups} groups do not fit {channels} channels"
         )
-    window = Window.of(context.node, (kernel[0], kernel[1]))
-    height, width = size
-    fields: dict[str, Any] = {
-        "shape": (1, outputs, *window.output((height, width))),
-        "stride": window.stride,
-        "dilation": window.dilation,
-        "padding": window.padding((height, width)),
-    }
+    fields = window_fields(context, source, outputs, (kernel[0], kernel[1]))
     stored = np.ascontiguousarray(weights.data.transpose(0, 2, 3, 1))
     if groups == 1 or per_group > 1:
-        return _pending(context, Conv2D, source, weights, bias, **fields, stored=stored, groups=groups)
+        return pending_layer(context, Conv2D, source, weights, bias, **fields, stored=stored, groups=groups)
     stored = np.ascontiguousarray(stored.transpose(3, 1, 2, 0))
     multiplier = outputs // groups
-    return _pending(
+    return pending_layer(
         context, DepthwiseConv2D, source, weights, bias, **fields, stored=stored, depth_multiplier=multiplier
     )
 
@@ -168,10 +173,10 @@ def _multiply(context: Context, source: Activation, weights: Weights, bias: Cons
     stored[:, within] = weights.data
     shape = (*source.shape[:-1], len(weights.data))
     keep = len(source.shape) == 3
-    return _pending(context, FullyConnected, source, weights, bias, shape=shape, stored=stored, keep_dims=keep)
+    return pending_layer(context, FullyConnected, source, weights, bias, shape=shape, stored=stored, keep_dims=keep)
 
 
-def _stated_weights(context: Context, position: int, axis: int) -> Weights:
+def stated_weights(context: Context, position: int, axis: int) -> Weights:
     """Weights whose scales and zero points are the next two inputs."""
     constant = context.constant(position)
     scales = context.scales(position + 1)
@@ -188,8 +193,8 @@ def _stated_weights(context: Context, position: int, axis: int) -> Weights:
 def qlinear_conv(context: Context) -> Value:
     """QLinearConv: activation, weights and output each with scale and zero point, then an int32 bias."""
     context.expect(inputs=(8, 9))
-    source, weights = context.stated_activation(0), _stated_weights(context, 3, 0)
-    return context.quantised(_convolve(context, source, weights, _integer_bias(context, 8)), 6)
+    source, weights = context.stated_activation(0), stated_weights(context, 3, 0)
+    return context.quantised(_convolve(context, source, weights, integer_bias(context, 8)), 6)
 
 
 def conv(context: Context) -> Value:
@@ -202,7 +207,7 @@ def conv(context: Context) -> Value:
 def qlinear_matmul(context: Context) -> Value:
     """QLinearMatMul: activation, weights and output, each with scale and zero point."""
     context.expect(inputs=(8,))
-    return context.quantised(_multiply(context, context.stated_activation(0), _stated_weights(context, 3, -1), None), 6)
+    return context.quantised(_multiply(context, context.stated_activation(0), stated_weights(context, 3, -1), None), 6)
 
 
 def matmul(context: Context) -> Value:
@@ -225,8 +230,8 @@ def _gemm_axis(context: Context) -> int:
 def qgemm(context: Context) -> Value:
     """QGemm: activation and weights with scale and zero point, an int32 bias, then the output's."""
     context.expect(inputs=(8, 9))
-    source, weights = context.stated_activation(0), _stated_weights(context, 3, _gemm_axis(context))
-    return context.quantised(_multiply(context, source, weights, _integer_bias(context, 6)), 7)
+    source, weights = context.stated_activation(0), stated_weights(context, 3, _gemm_axis(context))
+    return context.quantised(_multiply(context, source, weights, integer_bias(context, 6)), 7)
 
 
 def gemm(context: Context) -> Value:

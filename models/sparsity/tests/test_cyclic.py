@@ -8,6 +8,7 @@ from models.sparsity.cyclic import (
     CyclicError,
     SupportLayer,
     exact_fans,
+    narrowing,
     one_path,
     several_paths,
     uniform_fans,
@@ -71,6 +72,13 @@ def test_two_layers_with_several_paths(nodes):
         assert several_paths(nodes, nodes, (2 * side, 2 * side)).parameters == 2 * nodes * 2 * side
 
 
+def test_several_paths_on_more_nodes_than_either_end():
+    """As many nodes as have the divisors that are wanted; inputs that are not there are zero."""
+    cascade = several_paths(10, 15, (8, 8), nodes=16)
+    assert (counted(cascade) == 4).all() and counted(cascade).shape == (15, 10)
+    assert cascade.parameters == 16 * 8 + 15 * 8
+
+
 def test_paths_by_distance_are_those_counted_edge_by_edge():
     for cascade in (one_path(30, 30, (5, 3, 2)), one_path(23, 23, (3, 3, 3)), several_paths(24, 24, (8, 12))):
         ends = np.arange(cascade.nodes)
@@ -89,6 +97,26 @@ def test_more_inputs_than_outputs_or_fewer(inputs, outputs):
     np.testing.assert_array_equal(cascade.apply(packed, values), values @ dense[:, :, 0, 0].T)
     assert cascade.parameters == nodes * sum(cascade.fans[:-1]) + outputs * cascade.fans[-1]
     assert cascade.macs() == cascade.parameters and cascade.dense_parameters == inputs * outputs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "nodes", "first", "fans"),
+    [
+        (784, 300, 308, 28, (28,)),
+        (784, 300, 294, 16, (7, 7)),
+        (784, 10, 112, 7, (4, 4, 7)),
+        (300, 100, 50, 6, (10, 5)),
+        (12, 5, 4, 3, (2, 2)),
+        (6, 7, 2, 3, (2,)),
+    ],
+)
+def test_narrowing_first_has_exactly_one_path(inputs, outputs, nodes, first, fans):
+    layers = narrowing(inputs, outputs, nodes, first, fans)
+    reached = np.eye(inputs)
+    for layer in layers:
+        reached = layer.expand(np.ones(layer.shape))[:, :, 0, 0] @ reached
+    assert reached.shape == (outputs, inputs) and (reached == 1).all()
+    assert sum(layer.parameters for layer in layers) == nodes * (first + sum(fans[:-1])) + outputs * fans[-1]
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 30), (16, 32), (9, 10), (1, 9)])
@@ -178,6 +206,10 @@ def test_lenet_300_100_shrinks_as_published():
         (lambda: one_path(6, 6, (2, 6)), "at most 3 edges an output with a dilation of 2, not 6"),
         (lambda: uniform_fans(10, 1), "a fan of 1 reaches no other node"),
         (lambda: several_paths(12, 12, (4, 5)), "do not give 12 nodes a whole number of paths"),
+        (lambda: narrowing(12, 5, 4, 5, (2, 2)), "a first fan of 5 and .* do not narrow 12 inputs to 4 nodes"),
+        (lambda: narrowing(12, 5, 6, 3, (2, 2)), "do not narrow 12 inputs to 6 nodes"),
+        (lambda: narrowing(12, 5, 4, 3, (2,)), r"fans of \[2\] do not narrow"),
+        (lambda: narrowing(12, 5, 4, 0, ()), "a first fan of 0"),
         (lambda: SupportLayer(4, 2, 1, 0), "sizes are at least 1"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4, 1, 1))), "values outside the 2 edges"),
         (lambda: SupportLayer(4, 2, 1, 4).pack(np.ones((4, 4))), r"of shape \[4, 4\], not \[4, 4, 1, 1\]"),

@@ -96,7 +96,7 @@ class Bench:
         ready = [rng.random() < self._willing for _ in taken]
         for port, value in zip(front_end.operands, ready, strict=True):
             ctx.set(port.ready, value)
-        ctx.set(front_end.can_issue, rng.random() < self._willing)
+        ctx.set(front_end.can_issue_run, rng.random() < self._willing)
         ctx.set(front_end.sequence, self._sequence % unit_window(self.case.config))
         _, _, issue, issued, *signals = await ctx.tick().sample(
             front_end.issue,

@@ -1,0 +1,60 @@
+"""Measures single layers in the Verilog of a core, in their rows' terms."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Sequence
+from functools import cache
+
+from amaranth.hdl import UnusedElaboratable
+
+from bench.benchmark import Row, rates
+from compiler.program import compile_layer
+from hw.config import CoreConfig
+from models.sparsity import break_even_sparsity
+from sim.core_run import LayerRun, build_core, run_layers
+from sim.harness.bench import BenchModel
+from sim.random_layers import RandomLayer
+from sim.streams import LayerJob
+
+
+def make_job(layer: RandomLayer, config: CoreConfig) -> LayerJob:
+    """The layer, compiled; its input travels in the shorter form."""
+    zeros = float((layer.input == layer.conv.input_zero_point).mean())
+    program = compile_layer(layer.conv, config, sparse_input=zeros > break_even_sparsity(config.activation_bits))
+    return LayerJob(program, layer.input, layer.output)
+
+
+@cache
+def model(config: CoreConfig) -> BenchModel:
+    """The compiled bench of a core, looked for once in a process."""
+    with warnings.catch_warnings():
+        # A core whose bench was compiled before is described, and never becomes hardware again.
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        found = build_core(config)
+        gc.collect()
+    return found
+
+
+def simulate(jobs: Sequence[LayerJob], config: CoreConfig) -> list[LayerRun]:
+    """Run layers one after another on one core, from its reset."""
+    return run_layers(model(config), jobs, config)
+
+
+def layer_row(run: LayerRun) -> Row:
+    """The row of a layer."""
+    program = run.job.program
+    multipliers = program.config.groups * program.config.lanes
+    return {
+        "groups": program.config.groups,
+        "lanes": program.config.lanes,
+        "dataflow": program.mapping.dataflow,
+        "cycles": run.cycles,
+        "predicted_cycles": run.prediction.cycles,
+        "macs": program.conv.macs,
+        "multiplies": run.multiplies,
+        **rates(run.cycles, program.conv.macs, run.multiplies, multipliers),
+        "equal": run.mismatch is None,
+        "traffic": run.traffic,
+    }

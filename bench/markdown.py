@@ -1,0 +1,81 @@
+"""Recorded results as Markdown, for the manual and the README: no number is written by hand.
+
+`python -m bench.markdown FILE...` brings up to date what stands in them between `<!-- results: NAME -->` and
+`<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import results
+from bench.benchmark import Column, Row
+from models.errors import SkipstoneError
+
+_BLOCK = re.compile(r"(<!-- results: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_NULLHOP = (
+    Column("convolutions of", "network"),
+    Column("zero activations", "zero_share", ".1%"),
+    Column("NullHop, published", "published", ".1%"),
+    Column("weights counted", "efficiency", ".1%"),
+    Column("weights hidden", "hidden_efficiency", ".1%"),
+    Column("utilisation, weights hidden", "hidden_utilisation", ".1%"),
+)
+
+
+def table(columns: Sequence[Column], rows: Sequence[Row], total: Row | None = None) -> str:
+    """A Markdown table: numbers to the right, the total in bold."""
+    lines = [[column.heading for column in columns], ["---:" if column.form else "---" for column in columns]]
+    lines += [[column.text(row) for column in columns] for row in rows]
+    if total is not None:
+        cells = [column.text({"name": "total", **total}) for column in columns]
+        lines.append([f"**{cell}**" if cell else "" for cell in cells])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def of_document(document: Mapping[str, Any]) -> str:
+    """The table of a benchmark's results."""
+    return table([Column(**column) for column in document["columns"]], document["rows"], document["total"])
+
+
+def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """The sums of NullHop's benchmarks beside the published figures."""
+    rows = [
+        {
+            "network": document["published"]["network"],
+            "zero_share": document["published"]["zero_share"],
+            "published": document["published"]["efficiency"],
+            **document["total"],
+        }
+        for name, document in documents.items()
+        if name.startswith("nullhop-")
+    ]
+    return table(_NULLHOP, rows)
+
+
+def tables(folder: Path = results.FOLDER) -> dict[str, str]:
+    """Every table by name: of each recorded benchmark, and `nullhop`."""
+    documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
+    return {name: of_document(document) for name, document in documents.items()} | {"nullhop": nullhop(documents)}
+
+
+def update(text: str, known: Mapping[str, str]) -> str:
+    """The text with its blocks up to date; raises SkipstoneError for one that is not known."""
+
+    def block(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        if name not in known:
+            raise SkipstoneError(f"there are no results {name!r}: give one of {', '.join(known)}")
+        return f"{begin}\n{known[name]}\n{end}"
+
+    return _BLOCK.sub(block, text)
+
+
+if __name__ == "__main__":
+    for file in map(Path, sys.argv[1:]):
+        file.write_text(update(file.read_text(encoding="utf-8"), tables()), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Other projects' generators, measured in environments of their own."""

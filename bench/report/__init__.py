@@ -1,0 +1,1 @@
+"""The report: recorded results, and what other commands wrote with --json, as one page of pictures."""

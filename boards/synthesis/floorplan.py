@@ -1,0 +1,154 @@
+"""Where the hard blocks of a part lie, and which of them each group of the array gets.
+
+An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all
+that belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight
+memory next to them, before place and route, which finds the places of all else. The activation memory, which all groups
+read, lies in the middle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ARRAY = re.compile(r"\barray\.group_(\d+)\.")
+WEIGHTS = re.compile(r"\bweights_(\d+)\.")
+BANKS = re.compile(r"\bactivations\.(bank)_")
+"""Hierarchical names of the cells of a group, of its weight memory, and of the activation memory."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place for one hard block: its name for the placer, and where it is."""
+
+    bel: str
+    column: int
+    row: int
+
+
+@dataclass(frozen=True)
+class SiteRows:
+    """Rows of blocks of sites, as a part has them.
+
+    Parameters
+    ----------
+    cells
+        The types of the cells that belong there.
+    rows
+        The rows of the part that have such sites.
+    columns
+        The first column of each block.
+    places
+        Of each site in a block: its column there, and its name.
+    """
+
+    cells: tuple[str, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    places: tuple[tuple[int, str], ...]
+
+    def sites(self) -> list[list[Site]]:
+        """All sites, row by row."""
+        return [
+            [
+                Site(f"X{first + at}/Y{row}/{name}", first + at, row)
+                for first in self.columns
+                for at, name in self.places
+            ]
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True)
+class Floorplan:
+    """The sites of a part for multipliers and memories."""
+
+    multipliers: SiteRows
+    memories: SiteRows
+
+    def place(self, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """The site of each multiplier, and of each block RAM of the weight and activation memories.
+
+        Groups of multipliers fill the rows of sites one after another; those that belong to no group, which are the
+        post-processor's, come in the middle. Each weight memory gets the free sites nearest to its group, the
+        activation memory those nearest to all.
+
+        Parameters
+        ----------
+        cells
+            The cells of a flat netlist by name, each with its `type`.
+        """
+        clusters = _clusters(cells, self.multipliers.cells, ARRAY)
+        rest = clusters.pop("", [])
+        order = [clusters[group] for group in sorted(clusters, key=int)]
+        if not order:
+            return {}
+        order.insert(len(order) // 2, rest)
+        placed = _fill(order, self.multipliers.sites())
+        weights = _clusters(cells, self.memories.cells, WEIGHTS)
+        banks = _clusters(cells, self.memories.cells, BANKS)
+        wishes = [
+            (name, [placed[cell] for cell in clusters[group] if cell in placed])
+            for group in sorted(clusters, key=int)
+            for name in weights.get(group, [])
+        ]
+        wishes += [(name, list(placed.values())) for name in banks.get("bank", [])]
+        return {name: site.bel for name, site in (placed | self._nearest(wishes)).items()}
+
+    def _nearest(self, wishes: Iterable[tuple[str, list[Site]]]) -> dict[str, Site]:
+        """For each memory the free site nearest to the sites that it belongs to, in turn while there are any."""
+        free = [site for row in self.memories.sites() for site in row]
+        found: dict[str, Site] = {}
+        for name, others in wishes:
+            if free and others:
+                found[name] = min(free, key=lambda site: _distance(site, others))
+                free.remove(found[name])
+        return found
+
+
+def _clusters(
+    cells: Mapping[str, Mapping[str, Any]], types: tuple[str, ...], pattern: re.Pattern[str]
+) -> dict[str, list[str]]:
+    """The names of cells of those types by group number, in natural order; "" for those of no group."""
+    found: dict[str, list[str]] = {}
+    for name, cell in cells.items():
+        if cell["type"] in types:
+            match = pattern.search(name)
+            found.setdefault(match[1] if match else "", []).append(name)
+    return {group: sorted(names, key=_natural) for group, names in found.items()}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _fill(clusters: Iterable[list[str]], rows: list[list[Site]]) -> dict[str, Site]:
+    """Each cluster side by side in one row; one that fits in no row is left to the placer."""
+    placed: dict[str, Site] = {}
+    free = [list(row) for row in rows]
+    for cluster in clusters:
+        row = next((row for row in free if len(row) >= len(cluster)), None)
+        if row is not None:
+            placed.update(zip(cluster, row, strict=False))
+            del row[: len(cluster)]
+    return placed
+
+
+def _distance(site: Site, others: list[Site]) -> float:
+    """From a site to the middle of others."""
+    column = sum(other.column for other in others) / len(others)
+    row = sum(other.row for other in others) / len(others)
+    return abs(site.column - column) + abs(site.row - row)
+
+
+def constrain(netlist: Path, top: str, floorplan: Floorplan) -> None:
+    """Write the sites into a netlist, a JSON file of yosys, as attributes of module ``top``'s cells."""
+    content = json.loads(netlist.read_text())
+    cells = content["modules"][top]["cells"]
+    for name, bel in floorplan.place(cells).items():
+        cells[name]["attributes"]["BEL"] = bel
+    netlist.write_text(json.dumps(content))

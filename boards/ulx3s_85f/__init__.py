@@ -1,0 +1,31 @@
+"""ULX3S with an LFE5U-85F: 128 lanes, and the program of a whole network in block RAM."""
+
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
+
+from boards.platform.board import Board
+from boards.platform.clocking import Ecp5Pll
+from boards.platform.family import ECP5
+from boards.synthesis import targets
+from hw.config import AcceleratorConfig
+
+BOARD = Board(
+    name="ulx3s_85f",
+    title="Radiona ULX3S-85F",
+    part="Lattice ECP5 LFE5U-85F-6",
+    platform=ULX3S_85F_Platform,
+    family=ECP5,
+    device=("--85k", "--package", "CABGA381", "--speed", "6"),
+    # 128 KiB of program memory hold ResNet-8.
+    accelerator=AcceleratorConfig(
+        targets.ECP5.config.with_changes(sparse_streams=False, codec_elements=1), program_depth=8192
+    ),
+    oscillator=("clk25", 25.0),
+    clocking=Ecp5Pll,
+    frequency=40.0,
+    baud_rate=2_000_000,
+    uart=("uart", 0),
+    leds=(("led", 0), ("led", 1), ("led", 2)),
+    program_in_bitstream=True,
+    loader=("--board", "ulx3s"),
+    floorplan=targets.ECP5.floorplan,
+)

@@ -1,0 +1,169 @@
+"""The cycle model of a pass of the rsnn dataflow: it depends on weights and shapes alone, not on the input.
+
+Followed are, tile by tile and slot by slot, when vectors are in the scratchpads, when each group is done with its
+entries, when the collector has its results, and when the post-processor has taken a segment's pixels.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.convolution import Convolution
+from compiler.cycles import LOAD_LATENCY, STORE_LATENCY, Counts, write_latency
+from compiler.mapping import Mapping, ceil_div
+from compiler.sparse_plan import SparseShape
+from hw.config import CoreConfig
+from hw.dataflow.rsnn.layouts import entries_per_word, words_per_entry
+from hw.dataflow.rsnn.processing_unit import TILES_AHEAD
+from hw.memory.activation import read_latency
+
+Times = npt.NDArray[np.float64]
+
+RESULT_LATENCY = 5
+"""From a weight entry whose vector is there to its result in the banks, if it closes a kernel and is alone."""
+SEGMENT_LATENCY = 3
+"""Of the collector, from a segment's last slice to its first beat."""
+
+
+def vector_latency(config: CoreConfig) -> int:
+    """From the request of a plane's last word to its first vector in the scratchpads."""
+    return read_latency(config) + 6 + config.large
+
+
+class _Fetch:
+    """When vectors are in the scratchpads: planes in order, as the ring has room for them."""
+
+    def __init__(self, shape: SparseShape, config: CoreConfig, start: float) -> None:
+        self.shape, self.depth = shape, config.scratchpad_depth
+        self._latency = vector_latency(config)
+        self.free = start + 2
+        self._given = self.free
+        self._written = 0
+        self.released: list[tuple[int, float]] = [(0, start)]
+
+    def _room(self, vectors: int) -> float:
+        """When the ring has room for so many vectors since the pass began."""
+        while self.released[0][0] < vectors - self.depth:
+            del self.released[0]
+        return self.released[0][1]
+
+    def tile(self, number: int, earliest: float) -> tuple[float, float, float]:
+        """When the first vector of the next tile is there, the first of its last plane, and the last."""
+        shape = self.shape
+        requests = shape.folds * shape.columns
+        words = min(shape.tile_words, shape.words - number * shape.tile_words)
+        self.free = max(self.free, earliest)
+        first, vectors = 0.0, 0
+        for word in range(words):
+            final = number == shape.tiles - 1 and word == words - 1
+            vectors = shape.final_channels if final else shape.plane_vectors
+            places = shape.final_plane_vectors if final else shape.plane_vectors
+            # Planes of a word are alike: the first and the last tell when the others are there.
+            for planes in (1, shape.word_planes - 1):
+                if not planes:
+                    continue
+                self.free += planes * requests
+                room = self._room(self._written + planes * places)
+                there = self.free + self._latency + vectors - 1
+                self._given = max(self._given + planes * vectors, there, room + vectors)
+                self.free = max(self.free, self._given - self._latency - 2 * max(vectors, requests))
+                self._written += planes * places
+                first = first or self._given - vectors + 1
+        return first, self._given - vectors + 1, self._given
+
+
+class RsnnPass:
+    """One pass.
+
+    Args:
+        index: of the pass.
+        load: cycles in which each input row arrives, if they do; store: the same of output rows that leave.
+    """
+
+    def __init__(
+        self,
+        conv: Convolution,
+        mapping: Mapping,
+        config: CoreConfig,
+        index: int,
+        load: Counts | None = None,
+        store: Counts | None = None,
+    ) -> None:
+        assert mapping.sparse is not None
+        self.conv, self.config, self.load, self.store = conv, config, load, store
+        self.plan, self.shape = mapping.sparse, mapping.sparse.shape
+        groups = self.plan.weights.passes[index]
+        per_entry = 1 if entries_per_word(config) else words_per_entry(config)
+        self.counts = np.array([group.slot_counts for group in groups]) * per_entry  # [groups, tiles, slots]
+        self.slice_beats = ceil_div(self.shape.pixels, config.post_lanes)
+        self.map_beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
+
+    def run(self, start: int) -> int:
+        """The cycle in which the pass is done, when it starts at `start`."""
+        shape, config = self.shape, self.config
+        fetch = _Fetch(shape, config, start)
+        groups = np.full(config.groups, start + 4.0)
+        taken: deque[Times] = deque([groups - 4, groups - 4], maxlen=2)
+        released: deque[float] = deque([float(start)] * TILES_AHEAD, maxlen=TILES_AHEAD)
+        given: deque[float] = deque([float(start)] * 2, maxlen=2)
+        collector, retired, total = float(start), float(start), 0
+        finished: list[float] = []
+        loaded = self._loaded(start)
+        for segment, pixels in enumerate(shape.segment_pixels()):
+            earliest = self._rows_there(segment, loaded, start)
+            for tile in range(shape.tiles):
+                first, later, last = fetch.tile(tile, earliest)
+                planes = shape.word_planes * min(shape.tile_words, shape.words - tile * shape.tile_words)
+                total += shape.tile_vectors(tile)
+                for slot in range(self.plan.slots):
+                    count = self.counts[:, tile, slot]
+                    # The last plane's entries cannot be done before their vectors come.
+                    least = np.maximum(later + count / planes, last + 1)
+                    groups = np.maximum(np.maximum(groups, first) + count, least)
+                    if tile < shape.tiles - 1:
+                        continue
+                    groups = np.maximum(groups, taken[0])
+                    collector, slices = self._collect(groups + RESULT_LATENCY, max(collector, given[0]))
+                    taken.append(slices)
+                groups = np.maximum(groups, released[0])
+                released.append(float(groups.max()) + 1)
+                fetch.released.append((total, released[-1] + 2))
+            begin = max(given[-1] + 1, collector + SEGMENT_LATENCY - 1)
+            given.append(begin + int(pixels) * self.map_beats)
+            retired = max(given[-1] + write_latency(config), retired + int(pixels))
+            finished.append(retired)
+        return round(self._stored(finished))
+
+    def _collect(self, ready: Times, free: float) -> tuple[float, Times]:
+        """When the collector is done with the results of a slot, and when each group's was taken."""
+        order = np.argsort(ready, kind="stable")
+        steps = np.arange(len(ready)) * float(self.slice_beats)
+        begun = np.maximum.accumulate(np.maximum(ready[order], free) - steps) + steps
+        slices = np.empty_like(ready)
+        slices[order] = begun + self.slice_beats - 1 - (2 if self.config.large else 1)
+        return float(begun[-1]) + self.slice_beats, slices
+
+    def _loaded(self, start: int) -> Times | None:
+        return None if self.load is None else start + float(LOAD_LATENCY) + np.cumsum(self.load)
+
+    def _rows_there(self, segment: int, loaded: Times | None, start: int) -> float:
+        """When the input rows of a segment are in memory."""
+        if loaded is None:
+            return float(start)
+        row = segment // self.shape.segments[1] * self.shape.folds + self.shape.folds - 1
+        last = row * self.conv.stride[0] - self.conv.padding[0][0] + (self.conv.kernel[0] - 1) * self.conv.dilation[0]
+        return float(loaded[min(max(last, 0), len(loaded) - 1)]) + 1
+
+    def _stored(self, finished: list[float]) -> float:
+        """When the output has left, if it does."""
+        if self.store is None:
+            return finished[-1]
+        stored, each = 0.0, self.shape.segment_pixels()
+        ends = np.cumsum(each)
+        for row, leaves in enumerate(self.store):
+            segment = int(np.searchsorted(ends, (row + 1) * self.shape.size[1]))
+            stored = max(stored, finished[segment]) + int(leaves)
+        return stored + STORE_LATENCY

@@ -1,0 +1,181 @@
+"""Weights of the rsnn dataflow: the entries of each group, packed into weight words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.convolution import Convolution
+from compiler.sparse_plan import Ints, SparseShape, pass_maps
+from hw.config import CoreConfig
+from hw.dataflow.rsnn.layouts import (
+    GroupHeader,
+    WeightEntry,
+    entries_per_word,
+    header_words,
+    word_bits,
+    words_per_entry,
+)
+from models.sparsity.merging import merge_kernels
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@cache
+def _entry_layout(config: CoreConfig) -> WeightEntry:
+    return WeightEntry(config)
+
+
+@cache
+def _header_layout(config: CoreConfig) -> GroupHeader:
+    return GroupHeader(config)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupEntries:
+    """The entries of a group in a pass.
+
+    Attributes:
+        packed: bits of each `WeightEntry`, in order.
+        maps: number in the pass of the map of each slot.
+        slot_counts: entries [tiles, slots]; fillers: those without a weight.
+    """
+
+    packed: npt.NDArray[np.uint64]
+    maps: tuple[int, ...]
+    slot_counts: Ints
+    fillers: int
+
+    def words(self, config: CoreConfig) -> int:
+        """Weight words, the header's among them."""
+        per_word = entries_per_word(config)
+        entries = len(self.packed)
+        return header_words(config) + (-(-entries // per_word) if per_word else entries * words_per_entry(config))
+
+    def word_bytes(self, config: CoreConfig) -> Bytes:
+        """The words: uint8[words, lanes]."""
+        size, width, per_word = _entry_layout(config).size, word_bits(config), entries_per_word(config)
+        bits = (self.packed[:, np.newaxis] >> np.arange(size, dtype=np.uint64) & np.uint64(1)).astype(np.uint8)
+        if per_word:
+            bits = np.pad(bits, ((0, -len(bits) % per_word), (0, 0))).reshape(-1, per_word * size)
+        bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % width))).reshape(-1, width)
+        words = np.packbits(bits, axis=1, bitorder="little")
+        fields = {"words_last": len(words) - 1, "maps": list(self.maps)}
+        header = _header_layout(config).const(fields).as_bits().to_bytes(header_words(config) * config.lanes, "little")
+        return np.concatenate([np.frombuffer(header, np.uint8).reshape(-1, config.lanes), words])
+
+
+def _pack(config: CoreConfig, fields: Mapping[str, npt.NDArray]) -> npt.NDArray[np.uint64]:
+    """Entries with these fields, as bits of the hardware's own layout."""
+    layout = _entry_layout(config)
+    packed = np.uint64(0)
+    for name, values in fields.items():
+        field = layout[name]
+        masked = values.astype(np.int64) & (1 << field.width) - 1
+        packed = packed | masked.astype(np.uint64) << np.uint64(field.offset)
+    return np.asarray(packed, np.uint64)
+
+
+def _tile_entries(values: Ints, places: Ints, rotates: Ints, config: CoreConfig) -> tuple[dict[str, Ints], int]:
+    """A kernel's weights in a tile as entries, and how many of these are fillers."""
+    furthest = (1 << config.delta_bits) - 1
+    if not len(values):
+        zero = np.zeros(1, np.int64)
+        return {"value": zero, "delta": zero, "rotate": zero, "end": zero + 1}, 1
+    deltas = np.diff(places, prepend=0)
+    fillers = np.maximum(-(-deltas // furthest) - 1, 0)
+    ends = np.arange(len(values)) + np.cumsum(fillers)
+    entries = {name: np.zeros(ends[-1] + 1, np.int64) for name in ("value", "delta", "rotate", "end")}
+    entries["value"][ends], entries["rotate"][ends] = values, rotates
+    entries["delta"][:] = furthest
+    entries["delta"][ends] = deltas - fillers * furthest
+    entries["end"][-1] = 1
+    return entries, int(fillers.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class SparseWeights:
+    """All entries of a layer.
+
+    Attributes:
+        passes: for each pass the entries of each group.
+        nonzeros: weights that are not zero.
+    """
+
+    passes: tuple[tuple[GroupEntries, ...], ...]
+    nonzeros: int
+
+    def words(self, config: CoreConfig) -> int:
+        """Weight words that each group has room for in a pass."""
+        return max(group.words(config) for one in self.passes for group in one)
+
+    @property
+    def entries(self) -> int:
+        """Entries of all groups and passes."""
+        return sum(len(group.packed) for one in self.passes for group in one)
+
+    @property
+    def fillers(self) -> int:
+        """Entries without a weight: for steps that are too far, and for kernels that are zero in a tile."""
+        return sum(group.fillers for one in self.passes for group in one)
+
+
+def pack_sparse(conv: Convolution, shape: SparseShape, slots: int, config: CoreConfig) -> SparseWeights:
+    """Deal the kernels of each pass to groups and slots, and pack them."""
+    tile, place, rotate = (part.ravel() for part in shape.places)
+    order = np.lexsort((rotate, place, tile))
+    tile, place, rotate = tile[order], place[order], rotate[order]
+    cuts = np.searchsorted(tile, np.arange(shape.tiles + 1))
+    kernels = conv.weights.reshape(conv.maps, -1)[:, order]
+    size = pass_maps(conv, config, slots)
+    passes = []
+    for first in range(0, conv.maps, size):
+        of_pass = kernels[first : first + size]
+        passes.append(_pack_pass(of_pass, place, rotate, cuts, slots, config))
+    return SparseWeights(tuple(passes), int(np.count_nonzero(conv.weights)))
+
+
+def _pack_pass(
+    kernels: npt.NDArray, places: Ints, rotates: Ints, cuts: Ints, slots: int, config: CoreConfig
+) -> tuple[GroupEntries, ...]:
+    tiles = [slice(start, stop) for start, stop in pairwise(cuts)]
+    nonzeros = np.array([np.count_nonzero(kernels[:, tile], axis=1) for tile in tiles])
+    dealt = merge_kernels(nonzeros, config.groups, slots)
+    holder = {(int(group), int(slot)): number for number, (group, slot) in enumerate(dealt)}
+    free = iter(range(len(kernels), config.groups * slots))
+    found = []
+    for group in range(config.groups):
+        maps = [holder[group, slot] if (group, slot) in holder else next(free) for slot in range(slots)]
+        pieces, counts, fillers = [], np.zeros((len(tiles), slots), np.int64), 0
+        for index, tile in enumerate(tiles):
+            for slot, number in enumerate(maps):
+                kernel = kernels[number, tile] if number < len(kernels) else np.zeros(0, np.int8)
+                chosen = np.flatnonzero(kernel)
+                entries, missing = _tile_entries(
+                    kernel[chosen].astype(np.int64), places[tile][chosen], rotates[tile][chosen], config
+                )
+                pieces.append(_pack(config, entries))
+                counts[index, slot] = len(pieces[-1])
+                fillers += missing
+        found.append(GroupEntries(np.concatenate(pieces), tuple(maps), counts, fillers))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class SparsePlan:
+    """What a mapping for the rsnn dataflow has besides.
+
+    Attributes:
+        shape: segments, vectors and tiles; slots: kernels of a group; weights: their entries.
+        words: weight words of each group and pass.
+    """
+
+    shape: SparseShape
+    slots: int
+    weights: SparseWeights
+    words: int

@@ -107,7 +107,7 @@ def test_every_part_of_a_network_that_does_not_fit_as_a_whole(csc):
     """Without csc, depthwise layers are dense ones, whose weights need the more room the more channels there are."""
     network = networks.load("visual_wake_words")
     tensors = golden.run(network, {network.inputs[0]: read_input(network, None, 1)})
-    config = AcceleratorConfig(CoreConfig(activation_depth=4096 if not csc else 1024, csc=csc), program_depth=16384)
+    config = AcceleratorConfig(CoreConfig(activation_depth=4096 if not csc else 1024, csc=csc), program_depth=32768)
     parts = runnable_parts(network, config)
     ran = {layer.name for part in parts for layer in part.layers}
     absent = [layer for layer in network.layers if layer.name not in ran]

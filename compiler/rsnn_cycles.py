@@ -141,7 +141,7 @@ class RsnnPass:
         """When the collector is done with the results of a slot, and when each group's was taken."""
         order = np.argsort(ready, kind="stable")
         steps = np.arange(len(ready)) * float(self.slice_beats)
-        begun = np.maximum.accumulate(np.maximum(ready[order], free) - steps) + steps
+        begun: Times = np.maximum.accumulate(np.maximum(ready[order], free) - steps) + steps
         slices = np.empty_like(ready)
         slices[order] = begun + self.slice_beats - 1 - (2 if self.config.large else 1)
         return float(begun[-1]) + self.slice_beats, slices

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.accelerators import compile_for
-from cli.options import Dataflow, DataflowOption, Groups, JsonOption, Lanes, Settings, core_config
+from cli.options import Dataflow, DataflowOption, Groups, JsonOption, KeepWeights, Lanes, Settings, core_config
 from cli.tables import count, new_table, print_line, print_table
 from compiler.compiled import CompiledProgram, describe_program
 from compiler.network_program import NetworkProgram
@@ -29,6 +29,7 @@ def compile(
     groups: Groups = 8,
     lanes: Lanes = 16,
     settings: Settings = None,
+    keep_weights: KeepWeights = False,
     clock: Annotated[float, typer.Option(min=0.001, max=10_000, help="Of the accelerator, in MHz.")] = 50.0,
     json_file: JsonOption = None,
 ) -> None:
@@ -36,7 +37,7 @@ def compile(
 
     Predicted cycles are those of an input of which half the activations are zeros, without loading it.
     """
-    program = compile_for(load(network), core_config(groups, lanes, settings, dataflow))
+    program = compile_for(load(network), core_config(groups, lanes, settings, dataflow), keep_weights=keep_weights)
     compiled = describe_program(program)
     write_program(compiled, output)
     if json_file is not None:

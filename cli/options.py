@@ -58,6 +58,12 @@ Settings = Annotated[
 ]
 
 
+KeepWeights = Annotated[
+    bool,
+    typer.Option("--keep-weights", help="Weights stay in the weight memories, brought there when a program is loaded."),
+]
+
+
 def core_config(
     groups: int, lanes: int, settings: Sequence[str] | None = None, dataflow: Dataflow = Dataflow.nullhop
 ) -> CoreConfig:

@@ -17,6 +17,7 @@ from cli.options import (
     DataflowOption,
     Groups,
     JsonOption,
+    KeepWeights,
     Lanes,
     Settings,
     Simulator,
@@ -30,6 +31,7 @@ from cli.options import (
 from cli.tables import count, decimals, new_progress, new_table, percent, print_line, print_table
 from host.device import AcceleratorError
 from hw.config import CoreConfig
+from models.errors import SkipstoneError
 from models.files import write_text
 from models.importers import load
 from models.inputs import read_input
@@ -50,6 +52,7 @@ def simulate(
     groups: Groups = 8,
     lanes: Lanes = 16,
     settings: Settings = None,
+    keep_weights: KeepWeights = False,
     layer: Annotated[str | None, typer.Option(help="Run this layer alone (see `skipstone inspect`).")] = None,
     by_layer: Annotated[
         bool, typer.Option("--by-layer", help="Run the layers of the array one by one, for a network with others.")
@@ -71,10 +74,12 @@ def simulate(
     loaded = load(network)
     values = read_input(loaded, input, seed)
     options = {"simulator": simulator.value, "seed": seed, "stalls": stalls.value, "waves": waves}
+    if keep_weights and (layer is not None or by_layer):
+        raise SkipstoneError("--keep-weights: layers that run one by one have no program to keep weights for")
     if layer is not None or by_layer:
         run = _run_layers(loaded, values, config, layer, options)
     else:
-        run = _run_whole(loaded, values, config, options)
+        run = _run_whole(loaded, values, config, keep_weights, options)
     if json_file is not None:
         write_text(json_file, json.dumps(run.as_json(), indent=2) + "\n")
     _show(run)
@@ -89,8 +94,10 @@ def _run_layers(
     return _watched(len(jobs), lambda **told: run_network(network, jobs, config, **options, **told))
 
 
-def _run_whole(network: Network, values: npt.NDArray, config: CoreConfig, options: Mapping[str, Any]) -> Run:
-    program = compile_for(network, config)
+def _run_whole(
+    network: Network, values: npt.NDArray, config: CoreConfig, keep_weights: bool, options: Mapping[str, Any]
+) -> Run:
+    program = compile_for(network, config, keep_weights=keep_weights)
     return _watched(len(program.layers), lambda **told: run_program(program, values, **options, **told))
 
 

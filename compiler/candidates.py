@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from compiler.convolution import Convolution
+from compiler.csc_mapping import csc_mappings
 from compiler.errors import CompilerError
+from compiler.feature_maps import FeatureMap
 from compiler.mapping import Geometry, Mapping, ceil_div, check_limits, mappings, mappings_in_memory, suitable
 from compiler.sparse_plan import pass_maps, slot_counts, sparse_shapes
 from compiler.sparse_weights import SparsePlan, pack_sparse
@@ -121,20 +124,53 @@ def streamed_mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
     )
 
 
-def memory_mappings(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
-    """Every mapping of a convolution whose input and output lie whole in memory.
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A convolution, as it is or as the dense one that it is equal to, and its mapping."""
+
+    conv: Convolution
+    mapping: Mapping
+
+
+def is_packed(conv: Convolution, source: FeatureMap) -> bool:
+    """Whether the input lies with each row as one pixel."""
+    return source.columns == 1 < conv.size[1]
+
+
+def candidates(
+    conv: Convolution, config: CoreConfig, output_pixel_words: int, *, packed: bool = False
+) -> list[Candidate]:
+    """Every way to run a convolution whose input and output lie whole in memory.
+
+    One whose maps read channels of their own runs on `csc`, or as a dense one of which most weights are zero.
+
+    Args:
+        output_pixel_words: of the output; packed: the input lies with each row as one pixel.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
+    errors: list[CompilerError] = []
+    found: list[Candidate] = []
 
-    def in_memory() -> list[Mapping]:
-        return mappings_in_memory(conv, config, output_pixel_words)
+    def add(one: Convolution, make: Callable[[], list[Mapping]]) -> None:
+        try:
+            found.extend(Candidate(one, mapping) for mapping in make())
+        except CompilerError as error:
+            errors.append(error)
 
-    return _all(
-        conv,
-        config,
-        ("csc", in_memory),
-        ("nullhop", in_memory),
-        ("rsnn", lambda: sparse_mappings(conv, config, output_pixel_words)),
-    )
+    if config.csc and conv.pool == (1, 1):
+        add(conv, lambda: csc_mappings(conv, config, output_pixel_words, packed=packed))
+    # A depthwise layer would take as many times the cycles as it has channels.
+    if not packed and not (found and conv.depthwise):
+        dense = conv.expanded()
+        if config.nullhop:
+            add(dense, lambda: mappings_in_memory(dense, config, output_pixel_words))
+        if "rsnn" in suitable(dense, config):
+            add(dense, lambda: sparse_mappings(dense, config, output_pixel_words))
+    if found:
+        return found
+    if not errors:
+        check_limits(conv, config, whole=True)
+    # Of one with edges csc's reason: a dense layer is larger than what the user gave. Of a dense one nullhop's.
+    raise errors[0 if conv.edges is not None or len(errors) == 1 or not config.csc else 1]

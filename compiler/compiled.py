@@ -28,7 +28,7 @@ class EntryInfo:
     Attributes:
         name: of the layer, or `load_...` and `store_...`; operation: name of the `Operation`.
         layers: the network's layers that it computes.
-        tensor: that it writes, or stores.
+        tensor: that it writes, or stores; empty if it brings weights.
         cycles: predicted, for an input of typical sparsity.
         macs: dense multiply-accumulates.
     """
@@ -117,9 +117,15 @@ class CompiledProgram:
         return self.run_stores[-1]
 
     @property
+    def holds(self) -> range:
+        """The entries that bring weights which are kept; to run once, before anything else."""
+        found = [index for index, entry in enumerate(self.entries) if entry.operation == "HOLD"]
+        return range(found[0], found[-1] + 1) if found else range(0)
+
+    @property
     def cycles(self) -> int:
         """Predicted cycles of the layers, without loading and storing."""
-        return sum(entry.cycles for entry in self.entries if entry.operation not in ("LOAD", "STORE"))
+        return sum(entry.cycles for entry in self.entries if entry.operation not in ("LOAD", "STORE", "HOLD"))
 
     def tensor(self, name: str) -> TensorInfo:
         """A tensor in the activation memory; raises CompilerError if there is none called `name`."""
@@ -216,7 +222,7 @@ def _entry_info(program: NetworkProgram) -> list[EntryInfo]:
                 name=operation.name,
                 operation=OPERATION_NAMES[int(operation.kind)],
                 layers=operation.layers,
-                tensor=written.tensor,
+                tensor="" if written is None else written.tensor,
                 cycles=estimate.cycles,
                 macs=operation.conv.macs if isinstance(operation, Convolve) else 0,
             )

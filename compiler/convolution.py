@@ -10,27 +10,52 @@ import numpy.typing as npt
 
 from compiler.errors import CompilerError
 from models.layers import Rounding, WeightedLayer, window_output
-from models.network import Conv2D, DepthwiseConv2D, FullyConnected, Layer, MaxPool2D, Network
+from models.network import Conv2D, CyclicConv2D, DepthwiseConv2D, FullyConnected, Layer, MaxPool2D, Network
 
 Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Which input channels each map reads: edge j of map n is channel (base + j x `dilation`) mod `channels`.
+
+    The base is that of the map's number n: `step` channels further after every `step_maps` maps, modulo `channels`. A
+    dense convolution has `step` 0 and an edge for each channel, a depthwise one `step` 1 and one edge, a grouped one
+    the channels of a group for the maps of a group, a cyclic one `step` 1 and a dilation (papers: Hosseini et al.,
+    IEEE TVLSI 2021).
+    """
+
+    channels: int
+    dilation: int = 1
+    step: int = 0
+    step_maps: int = 1
+
+    def base(self, index: int) -> int:
+        """The channel of edge 0 of a map."""
+        return index // self.step_maps * self.step % self.channels
+
+    def sources(self, maps: int, fan: int) -> npt.NDArray[np.int64]:
+        """The channel of each edge: int64[maps, fan]."""
+        bases = np.arange(maps) // self.step_maps * self.step
+        return (bases[:, np.newaxis] + np.arange(fan) * self.dilation) % self.channels
 
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
     """A layer as the array sees it, with non-overlapping max-pooling behind it.
 
-    Dense, in one group of channels; or depthwise: each map has an input channel of its own, and nothing is behind it.
+    Dense; or with `edges`, and nothing is behind it then.
 
     Attributes:
         name: of the network's layer; op: its operator.
         size: height and width of the input; channels: of the input.
-        weights: int8[maps, kernel height, kernel width, channels], of a depthwise convolution channels 1.
+        weights: int8[maps, kernel height, kernel width, fan], where `fan` are the channels that a map reads.
         bias, multiplier, shift: int32[maps]; rounding: of the requantisation.
         input_zero_point, output_zero_point; activation: lowest and highest output in the quantised domain.
         input, output: names of the tensors that enter and leave.
         stride, dilation: (vertical, horizontal); padding: ((top, bottom), (left, right)).
         pool, pool_stride: window and stride of the max-pooling, (1, 1) without.
-        depthwise: map m reads channel m alone.
+        edges: which channels each map reads; None if all maps read all channels in order.
     """
 
     name: str
@@ -51,7 +76,7 @@ class Convolution:
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     pool: Pair = (1, 1)
     pool_stride: Pair = (1, 1)
-    depthwise: bool = False
+    edges: Edges | None = None
 
     @property
     def maps(self) -> int:
@@ -66,12 +91,32 @@ class Convolution:
     @property
     def channels(self) -> int:
         """Input channels."""
-        return self.maps if self.depthwise else self.weights.shape[3]
+        return self.fan if self.edges is None else self.edges.channels
+
+    @property
+    def fan(self) -> int:
+        """Input channels that a map reads."""
+        return self.weights.shape[3]
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each map has an input channel of its own."""
+        return self.edges is not None and self.fan == self.edges.step == self.edges.step_maps == 1
 
     @property
     def map_weights(self) -> int:
-        """Weights of one map: kernel height x width x the input channels that it reads."""
+        """Weights of one map: kernel height x width x the channels that it reads."""
         return self.weights[0].size
+
+    def expanded(self) -> Convolution:
+        """The same as a dense convolution, with weights of 0 for the channels that a map does not read."""
+        if self.edges is None:
+            return self
+        shape = (*self.weights.shape[:3], self.channels)
+        dense = np.zeros(shape, self.weights.dtype)
+        sources = self.edges.sources(self.maps, self.fan)[:, np.newaxis, np.newaxis]
+        np.put_along_axis(dense, np.broadcast_to(sources, self.weights.shape), self.weights, axis=3)
+        return replace(self, weights=dense, edges=None)
 
     @property
     def convolved_size(self) -> Pair:
@@ -118,16 +163,17 @@ def _of(layer: WeightedLayer, size: Pair, weights: npt.NDArray[np.int8], **windo
 def from_layer(layer: Layer, network: Network) -> Convolution | None:
     """The layer as a convolution for the array, or None if the array does not run its kind.
 
-    A fully connected layer is a 1x1 convolution; the rows of its input, if there are several, become the columns of a
-    feature map.
+    Grouped, depthwise and cyclic layers have `edges`. A fully connected layer is a 1x1 convolution; the rows of its
+    input, if there are several, become the columns of a feature map.
 
     Raises:
         CompilerError: a tensor that enters or leaves is not int8.
     """
-    if isinstance(layer, Conv2D) and layer.groups == 1:
-        _, height, width, _ = network.tensors[layer.inputs[0]].shape
+    if isinstance(layer, Conv2D | DepthwiseConv2D | CyclicConv2D):
+        _, height, width, channels = network.tensors[layer.inputs[0]].shape
         window = {"stride": layer.stride, "dilation": layer.dilation, "padding": layer.padding}
-        convolution = _of(layer, (height, width), layer.weights, **window)
+        weights, edges = _read_by(layer, channels)
+        convolution = _of(layer, (height, width), weights, edges=edges, **window)
     elif isinstance(layer, FullyConnected):
         outputs, depth = layer.weights.shape
         rows = network.tensors[layer.inputs[0]].size // depth
@@ -137,23 +183,19 @@ def from_layer(layer: Layer, network: Network) -> Convolution | None:
     return _of_int8(convolution, network)
 
 
-def depthwise_from_layer(layer: DepthwiseConv2D, network: Network, *, dense: bool) -> Convolution:
-    """A depthwise layer for the array.
-
-    With one input channel it is a dense convolution, and with a depth multiplier it becomes one: map m has weights of 0
-    for all channels but m // multiplier. So does any other if a `dense` one is asked for.
-
-    Raises:
-        CompilerError: a tensor that enters or leaves is not int8.
-    """
-    _, height, width, channels = network.tensors[layer.inputs[0]].shape
-    window = {"stride": layer.stride, "dilation": layer.dilation, "padding": layer.padding}
-    weights = layer.weights.transpose(3, 1, 2, 0)  # [maps, kernel height, kernel width, 1]
-    dense = dense or channels == 1 or layer.depth_multiplier > 1
-    if dense:
-        own = np.arange(len(weights))[:, np.newaxis] // layer.depth_multiplier == np.arange(channels)
-        weights = np.where(own[:, np.newaxis, np.newaxis], weights, np.int8(0))
-    return _of_int8(_of(layer, (height, width), weights, depthwise=not dense, **window), network)
+def _read_by(
+    layer: Conv2D | DepthwiseConv2D | CyclicConv2D, channels: int
+) -> tuple[npt.NDArray[np.int8], Edges | None]:
+    """Weights [maps, kernel height, kernel width, fan] and edges of a layer."""
+    if isinstance(layer, CyclicConv2D):
+        return layer.weights.transpose(0, 2, 3, 1), Edges(channels, layer.cyclic_dilation % channels, step=1)
+    if isinstance(layer, DepthwiseConv2D):
+        # With one channel all maps read it.
+        edges = Edges(channels, step=1, step_maps=layer.depth_multiplier) if channels > 1 else None
+        return layer.weights.transpose(3, 1, 2, 0), edges
+    fan = layer.weights.shape[3]
+    maps = len(layer.weights) // layer.groups
+    return layer.weights, Edges(channels, step=fan, step_maps=maps) if layer.groups > 1 else None
 
 
 def _of_int8(convolution: Convolution, network: Network) -> Convolution:
@@ -192,7 +234,7 @@ def with_more_maps(convolution: Convolution, maps: int) -> Convolution:
 
 
 def convolutions(network: Network, *, fuse: bool = True) -> dict[str, Convolution]:
-    """Every layer that the array runs, by name, in order.
+    """Every dense layer that the array runs, by name, in order.
 
     To `fuse` is to take a max-pooling that alone reads a convolution with it.
 
@@ -206,7 +248,7 @@ def convolutions(network: Network, *, fuse: bool = True) -> dict[str, Convolutio
     result: dict[str, Convolution] = {}
     for layer in network.layers:
         convolution = from_layer(layer, network)
-        if convolution is None:
+        if convolution is None or convolution.edges is not None:
             continue
         following = readers.get(layer.output, [])
         if fuse and len(following) == 1 and isinstance(following[0], MaxPool2D) and layer.output not in network.outputs:

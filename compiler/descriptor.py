@@ -11,6 +11,7 @@ from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from compiler.convolution import Convolution
+from compiler.csc_walk import EdgeWalk, edge_walk
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -70,6 +71,11 @@ def threshold(zero_point: int, config: CoreConfig) -> int:
     return (1 << (config.activation_bits - 1)) - 1 - zero_point
 
 
+def _walk(conv: Convolution, mapping: Mapping, config: CoreConfig) -> EdgeWalk:
+    """How csc walks the channels."""
+    return edge_walk(conv, config, mapping.channel_groups, mapping.rounds, packed=mapping.packed)
+
+
 def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
@@ -120,6 +126,16 @@ def _columns_axis(conv: Convolution, geometry: Geometry, place: Place, config: C
     }
 
 
+def _packed_columns(conv: Convolution, geometry: Geometry, place: Place) -> Fields:
+    """Columns that lie in the channels of a single pixel: coordinates are channels, and no step leaves the pixel."""
+    return {
+        "start": -conv.padding[1][0] * conv.channels,
+        "start_words": place.first_word,
+        "unit_step": geometry.unit_columns * conv.channels,
+        "tap_step": 1,
+    }
+
+
 def _reach(conv: Convolution, mapping: Mapping) -> int:
     """The last row that a unit touches relative to its first; of rsnn that a segment touches."""
     reach = mapping.geometry.reach
@@ -142,11 +158,39 @@ def _run(conv: Convolution, mapping: Mapping, places: Places, config: CoreConfig
     return {
         "run": {
             "outputs_last": mapping.run - 1,
-            "columns": columns,
-            "words": columns * places.input.pixel_words % _modulus(config),
+            "columns": columns * (conv.channels if mapping.packed else 1),
+            "words": 0 if mapping.packed else columns * places.input.pixel_words % _modulus(config),
             "result_words": mapping.run * places.output.pixel_words * more,
         },
+        "edges": _edges(_walk(conv, mapping, config), config),
     }
+
+
+def _edges(walk: EdgeWalk, config: CoreConfig) -> Fields:
+    return {
+        "broadcast": walk.broadcast,
+        "whole": walk.whole,
+        "crosses": walk.crosses,
+        "packed": walk.packed,
+        "last": walk.fan - 1,
+        "dilation": walk.dilation,
+        "nodes": walk.nodes,
+        "starts": [walk.starts[group % len(walk.starts)] for group in range(config.groups)],
+        "round_step": walk.round_step,
+        "pass_step": walk.pass_step,
+        "phases_last": walk.phases - 1,
+        "vectors_last": walk.vectors - 1,
+        "vector_wrap": walk.last_vector,
+    }
+
+
+def _weight_strides(conv: Convolution, mapping: Mapping, config: CoreConfig) -> tuple[int, int, int]:
+    """Weight words of a tap, of a row of taps - for csc, which goes column by column, of a column - and of a block."""
+    if not mapping.run:
+        block = conv.map_weights if mapping.sparse is None else mapping.sparse.words
+        return conv.channels, conv.kernel[1] * conv.channels % config.weight_depth, block
+    fan, (height, width) = _walk(conv, mapping, config).fan, conv.kernel
+    return fan, height * fan % config.weight_depth, height * fan * (1 if mapping.packed else width)
 
 
 def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfig) -> Fields:
@@ -206,14 +250,24 @@ def describe(
     sparse_input: bool,
     sparse_output: bool,
     places: Places | None = None,
+    kept: int | None = None,
 ) -> Fields:
-    """The fields of a convolution's descriptor; its maps travel by stream, or lie in `places`."""
+    """The fields of a convolution's descriptor.
+
+    Its maps travel by stream, or lie in `places`; its weights stream in, or are `kept` from that word on.
+    """
     places = places or streamed_places(conv, mapping)
     geometry = mapping.geometry
     last_pass = mapping.passes - 1
     final_maps = mapping.maps_of_pass(last_pass, conv.maps)
     final_blocks = mapping.blocks_of_pass(last_pass, conv.maps, config.lanes)
     zero = conv.output_zero_point
+    tap_weights, row_weights, block_weights = _weight_strides(conv, mapping, config)
+    columns = (
+        _packed_columns(conv, geometry, places.input)
+        if mapping.packed
+        else _columns_axis(conv, geometry, places.input, config)
+    )
     return {
         "operation": int(Operation.CONVOLVE),
         **({"dataflow": mapping.number} if len(config.dataflows) > 1 else {}),
@@ -222,12 +276,15 @@ def describe(
         "passes_last": last_pass,
         "split": config.splits.index((mapping.channel_groups, mapping.space_groups)),
         "weights": {
-            "words": conv.map_weights if mapping.sparse is None else mapping.sparse.words,
+            "words": block_weights,
+            "pass_words": mapping.rounds * block_weights,
             "blocks_last": mapping.blocks_of_pass(0, conv.maps, config.lanes) - 1,
             "final_blocks_last": final_blocks - 1,
+            "kept": kept is not None,
+            "base": kept or 0,
         },
         "input": {
-            **input_fields(places.input, len(geometry.rows), conv.size[1], conv.channels),
+            **input_fields(places.input, len(geometry.rows), *_pixels(conv, mapping)),
             "ring_rows_last": mapping.input_ring - 1,
             "ring_words": mapping.input_ring * places.input.row_words,
             "streamed": places.streamed,
@@ -237,11 +294,10 @@ def describe(
         },
         "window": {
             "rows": _rows_axis(conv, geometry, mapping, places.input.row_words, config),
-            "columns": _columns_axis(conv, geometry, places.input, config),
+            "columns": columns,
             "reach": _reach(conv, mapping),
-            "channels": 1 if conv.depthwise else conv.channels,
-            # Of csc a column of taps, since it goes through a window column by column.
-            "row_weights": conv.kernel[0] if conv.depthwise else conv.kernel[1] * conv.channels % config.weight_depth,
+            "channels": tap_weights,
+            "row_weights": row_weights,
         },
         "output": _convolved(conv, mapping, places, sparse_output),
         "post": {
@@ -251,6 +307,11 @@ def describe(
             "final_beats_last": _final_beats(mapping, final_maps, final_blocks, config) - 1,
         },
     }
+
+
+def _pixels(conv: Convolution, mapping: Mapping) -> tuple[int, int]:
+    """Pixels of a row of the input, and channels of a pixel, as they lie in memory."""
+    return (1, conv.size[1] * conv.channels) if mapping.packed else (conv.size[1], conv.channels)
 
 
 def _final_beats(mapping: Mapping, maps: int, blocks: int, config: CoreConfig) -> int:

@@ -8,7 +8,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from compiler.candidates import memory_mappings
+from compiler.candidates import candidates, is_packed
 from compiler.descriptor import (
     Fields,
     Place,
@@ -20,7 +20,7 @@ from compiler.descriptor import (
 )
 from compiler.errors import CompilerError
 from compiler.feature_maps import FeatureMap, ceil_div
-from compiler.operations import Convolve, HardwareOperation, Load, Operand, Slide, Store, VectorOperation
+from compiler.operations import Convolve, HardwareOperation, Hold, Load, Operand, Slide, Store, VectorOperation
 from compiler.program import LayerProgram, fastest
 from compiler.weights import Beats, scaling_beats
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -73,14 +73,19 @@ def check_map(name: str, map: FeatureMap, config: CoreConfig) -> None:
             )
 
 
-def make_entry(operation: HardwareOperation, locate: Locate, config: CoreConfig) -> Entry:
+def make_entry(operation: HardwareOperation, locate: Locate, config: CoreConfig, *, kept: int | None = None) -> Entry:
     """The entry of an operation.
+
+    Args:
+        kept: where the weights of a convolution stay in the weight memories, None if they stream in.
 
     Raises:
         CompilerError: a limit of the configuration.
     """
     for map in (*operation.reads, *([operation.output] if operation.output else [])):
         check_map(operation.name, map, config)
+    if isinstance(operation, Convolve):
+        return _convolution(operation, locate, config, kept)
     return _entry(operation, locate, config)
 
 
@@ -128,13 +133,21 @@ def _(operation: Store, locate: Locate, config: CoreConfig) -> Entry:
     return Entry(operation, pack(fields, config, operation.name), _no_weights(config))
 
 
-@_entry.register
-def _(operation: Convolve, locate: Locate, config: CoreConfig) -> Entry:
+def hold_entry(layer: LayerProgram) -> Entry:
+    """The entry that brings the weights of a layer to where they are kept."""
+    fields = {"operation": int(Operation.HOLD), **layer.hold_fields}
+    name = f"hold_{layer.conv.name}"
+    return Entry(Hold(name), pack(fields, layer.config, name), layer.held_weights)
+
+
+def _convolution(operation: Convolve, locate: Locate, config: CoreConfig, kept: int | None) -> Entry:
     places = Places(locate(operation.input), locate(operation.output))
-    conv = operation.computed
-    candidates = memory_mappings(conv, config, operation.output.pixel_words)
-    mapping = fastest(conv, candidates, config, loads=False)
-    layer = LayerProgram(conv, mapping, config, sparse_input=False, sparse_output=False, places=places)
+    conv, packed = operation.computed, is_packed(operation.conv, operation.input)
+    found = candidates(conv, config, operation.output.pixel_words, packed=packed)
+    one = fastest(found, config, kept=kept is not None)
+    layer = LayerProgram(
+        one.conv, one.mapping, config, sparse_input=False, sparse_output=False, places=places, kept=kept
+    )
     return Entry(operation, layer.descriptor, layer.weights, layer=layer)
 
 

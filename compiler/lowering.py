@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from compiler.candidates import memory_mappings
-from compiler.convolution import Convolution, depthwise_from_layer, from_layer, with_pooling
+from compiler.candidates import candidates, is_packed
+from compiler.convolution import Convolution, from_layer, with_pooling
 from compiler.errors import CompilerError
-from compiler.feature_maps import Buffer, FeatureMap
+from compiler.feature_maps import Buffer, FeatureMap, map_shape
 from compiler.graph import Graph
 from compiler.host_steps import ADVICE
 from compiler.mapping import ceil_div, check_limits
@@ -23,6 +23,7 @@ from models.layers import (
     AveragePool2D,
     Concatenation,
     Conv2D,
+    CyclicConv2D,
     DepthwiseConv2D,
     FullyConnected,
     Layer,
@@ -35,7 +36,7 @@ from models.layers import (
 )
 from models.network import Network
 
-Weighted = Conv2D | DepthwiseConv2D | FullyConnected
+Weighted = Conv2D | DepthwiseConv2D | CyclicConv2D | FullyConnected
 """The layers that the array runs."""
 
 
@@ -89,7 +90,7 @@ class _Lowering:
         for index, name in enumerate(self.graph.inputs):
             self.operations.append(Load(f"load_{index}", self.place(name)))
         for layer in self.graph.layers:
-            if isinstance(layer, Weighted) and getattr(layer, "groups", 1) == 1:
+            if isinstance(layer, Weighted):
                 self._convolve(layer)
             elif isinstance(layer, Concatenation):
                 self._copy_pieces(layer)
@@ -99,7 +100,9 @@ class _Lowering:
             elif isinstance(layer, Reshape | Pad):
                 self._check_zero_points(layer)
             else:
-                raise CompilerError(f"layer {layer.name}: {_kind(layer)} does not run on the accelerator yet: {ADVICE}")
+                raise CompilerError(
+                    f"layer {layer.name}: the operator {layer.op} does not run on the accelerator yet: {ADVICE}"
+                )
         operations = with_zeros(self.operations, self.config)
         return Lowered(self.graph, operations, self.place.buffers, self._maps())
 
@@ -115,38 +118,36 @@ class _Lowering:
         if len(zeros) > 1:
             raise CompilerError(f"layer {layer.name}: the zero points of its input and its output differ")
 
-    def _convolution(self, layer: Weighted) -> Convolution:
-        if isinstance(layer, DepthwiseConv2D):
-            return depthwise_from_layer(layer, self.network, dense=not self.config.csc)
+    def _convolve(self, layer: Weighted) -> None:
         conv = from_layer(layer, self.network)
         assert conv is not None  # of a kind that the array runs
-        return conv
-
-    def _convolve(self, layer: Weighted) -> None:
-        conv = self._convolution(layer)
         name, padding, value = self.graph.padded(layer.inputs[0])
         if padding != NO_PADDING and (isinstance(layer, FullyConnected) or value != conv.input_zero_point):
             raise self._unpadded(layer, value)
         source = self._source(layer, name)
         if not isinstance(layer, FullyConnected):
             conv = replace(conv, padding=_sum(conv.padding, padding))
-        weights = conv.weights.reshape(conv.maps, *_kernel(conv, source), -1)
-        conv = replace(conv, input=name, size=(source.rows, source.columns), weights=weights)
+        if isinstance(layer, FullyConnected):
+            conv = replace(conv, weights=conv.weights.reshape(conv.maps, *_kernel(conv, source), -1))
+        rows, columns, _ = map_shape(self.network.tensors[name].shape) if self._packed(source) else source.shape
+        conv = replace(conv, input=name, size=(rows, columns))
         if source.zero_point != conv.input_zero_point:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its input {name!r}")
         conv, layers = self._with_pooling(conv, layer)
-        check_limits(conv, self.config, whole=True)
         output = self.place(conv.output).viewed((*conv.output_size, conv.maps))
         assert output is not None  # it has as many channels
         if output.zero_point != conv.output_zero_point:
             raise CompilerError(f"layer {layer.name}: its zero point is not that of its output {conv.output!r}")
+        candidates(conv, self.config, output.pixel_words, packed=is_packed(conv, source))  # there is at least one
         self.operations.append(Convolve(layer.name, layers, conv, source, output))
 
     def _source(self, layer: Weighted, name: str) -> FeatureMap:
         """The input of a layer as the map that its kernel slides over."""
+        lying = self.place(name)
+        if isinstance(layer, Conv2D) and self._packed(lying):
+            return lying
         if not isinstance(layer, FullyConnected):
             return self.place.as_shaped(name, layer.name)
-        lying = self.place(name)
         if layer.weights.shape[1] != lying.rows * lying.columns * lying.channels:
             return self.place.as_shaped(name, layer.name)  # each pixel is multiplied by itself
         fitting = [v for v in lying.flattened(self.config.max_kernel) if v.channels <= self.config.max_channels]
@@ -158,11 +159,16 @@ class _Lowering:
             )
         return fitting[0]
 
+    def _packed(self, source: FeatureMap) -> bool:
+        """Whether each row of a map of several columns lies as one pixel."""
+        rows, columns, channels = map_shape(self.network.tensors[source.tensor].shape)
+        return columns > 1 and source.shape == (rows, 1, columns * channels)
+
     def _with_pooling(self, conv: Convolution, layer: Layer) -> tuple[Convolution, tuple[str, ...]]:
         """The convolution with a max-pooling that alone reads it, if the array can do both at once."""
         readers = self.graph.readers.get(conv.output, [])
         leaves = any(self.graph.root(name) == conv.output for name in self.graph.leaving)
-        if conv.depthwise or len(readers) != 1 or leaves or readers[0].inputs != (conv.output,):
+        if conv.edges is not None or len(readers) != 1 or leaves or readers[0].inputs != (conv.output,):
             return conv, (layer.name,)
         (pooling,) = readers
         fused = with_pooling(conv, pooling) if isinstance(pooling, MaxPool2D) else None
@@ -183,8 +189,8 @@ class _Lowering:
         words = ceil_div(conv.maps, WORD_ELEMENTS)
 
         def cycles(one: Convolution) -> float:
-            mappings = memory_mappings(one, self.config, words)
-            return min(estimate(one, mapping, self.config, loads=False) for mapping in mappings)
+            ways = candidates(one, self.config, words)
+            return min(estimate(way.conv, way.mapping, self.config, loads=False) for way in ways)
 
         read = prod(fused.output_size) * words * prod(fused.pool)
         return cycles(fused) <= cycles(conv) + read
@@ -234,12 +240,6 @@ class _Lowering:
             part = self.place.part(name, join)
             source = self.place.as_shaped(name, layer.name)
             self.operations.append(copy(f"{layer.name}_{index}", layer, source, part, self.config))
-
-
-def _kind(layer: Layer) -> str:
-    if isinstance(layer, Conv2D):
-        return f"a convolution in {layer.groups} groups"
-    return f"the operator {layer.op}"
 
 
 def _kernel(conv: Convolution, source: FeatureMap) -> tuple[int, int]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.sparse_weights import SparsePlan
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
 
@@ -17,6 +15,16 @@ from hw.control.units import unit_window
 def ceil_div(value: int, divisor: int) -> int:
     """The quotient, rounded up."""
     return -(-value // divisor)
+
+
+def parameter_beats(config: CoreConfig) -> int:
+    """Beats of the weight stream for the parameters of a block."""
+    return PARAMETER_PLANES * config.post_beats * config.parameter_chunks
+
+
+def block_cycles(words: int, config: CoreConfig) -> int:
+    """Cycles to load a block of maps with so many weight words: its parameters, and a word or half a word a cycle."""
+    return parameter_beats(config) + words * max(1, config.weight_bits // 8)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ class Mapping:
         resident: the whole input is held, and loaded once.
         merged: the whole output with all its channels is held, and leaves after the last pass.
         run: outputs side by side that a set of groups is given at once, for the csc dataflow; 0 for others.
+        rounds: blocks of maps that a group works on in a pass, for the csc dataflow; packed: a row of the input lies as
+            one pixel.
         sparse: for the rsnn dataflow; None for others.
     """
 
@@ -92,6 +102,8 @@ class Mapping:
     input_pixel_words: int
     output_pixel_words: int
     run: int = 0
+    rounds: int = 1
+    packed: bool = False
     sparse: SparsePlan | None = None
 
     def maps_of_pass(self, index: int, maps: int) -> int:
@@ -128,7 +140,7 @@ class Mapping:
     @property
     def lanes(self) -> int:
         """Of a group."""
-        return self.pass_maps // self.channel_groups
+        return self.pass_maps // (self.channel_groups * self.rounds)
 
     @property
     def loads(self) -> int:
@@ -142,10 +154,11 @@ class Mapping:
 
 
 def suitable(conv: Convolution, config: CoreConfig) -> tuple[str, ...]:
-    """The dataflows of a core that run layers of this kind."""
-    if conv.depthwise:
-        return ("csc",) if config.csc else ()
-    return ("nullhop",) * config.nullhop + ("rsnn",) * (config.rsnn and conv.pool == (1, 1))
+    """The dataflows of a core that run layers of this kind as they are."""
+    alone = conv.pool == (1, 1)
+    if conv.edges is not None:
+        return ("csc",) * config.csc
+    return ("nullhop",) * config.nullhop + ("rsnn",) * (config.rsnn and alone) + ("csc",) * (config.csc and alone)
 
 
 def check_limits(
@@ -161,7 +174,7 @@ def check_limits(
     """
     dataflows = suitable(conv, config) if dataflows is None else dataflows
     if not dataflows:
-        needed = "csc" if conv.depthwise else "nullhop"
+        needed = "csc" if conv.edges is not None else "nullhop"
         raise CompilerError(f"layer {conv.name}: it needs the {needed} dataflow, which this configuration leaves out")
     geometry = Geometry.of(conv, whole=whole)
     extents = [
@@ -268,44 +281,13 @@ def mappings(conv: Convolution, config: CoreConfig) -> list[Mapping]:
     ]
 
 
-def run_lengths(conv: Convolution, config: CoreConfig) -> list[int]:
-    """The runs that a depthwise convolution may have.
-
-    Of several outputs, if their windows share columns that lie side by side, and a whole window fits a controller; and
-    of as many as divide a row into runs of about one length.
-    """
-    columns = conv.output_size[1]
-    shares = conv.stride[1] <= conv.kernel[1] and conv.dilation[1] == 1
-    if not shares or conv.map_weights > config.window_depth:
-        return [1]
-    return sorted({ceil_div(columns, parts) for parts in range(1, columns + 1)} & set(range(1, config.longest_run + 1)))
-
-
-def check_windows(conv: Convolution) -> None:
-    """Refuse a depthwise convolution with a window that lies in the padding; raises CompilerError."""
-    for axis, what in enumerate(("rows", "columns")):
-        first = np.arange(conv.output_size[axis]) * conv.stride[axis] - conv.padding[axis][0]
-        at = first[:, np.newaxis] + np.arange(conv.kernel[axis]) * conv.dilation[axis]
-        if not ((at >= 0) & (at < conv.size[axis])).any(axis=1).all():
-            raise CompilerError(
-                f"layer {conv.name}: a window lies in the padding, with all its {what}, which the csc dataflow does "
-                "not run: reduce the padding"
-            )
-
-
 def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words: int) -> list[Mapping]:
-    """Every mapping of a convolution whose input and output lie whole in memory, but for rsnn.
-
-    One a split, and for csc one a run.
+    """Every nullhop mapping of a dense convolution whose input and output lie whole in memory, one a split.
 
     Raises:
         CompilerError: the configuration cannot hold the layer.
     """
-    check_limits(conv, config, whole=True, dataflows=tuple(name for name in suitable(conv, config) if name != "rsnn"))
-    runs = [0]
-    if conv.depthwise:
-        check_windows(conv)
-        runs = run_lengths(conv, config)
+    check_limits(conv, config, whole=True, dataflows=("nullhop",) * config.nullhop)
     return [
         Mapping(
             geometry=Geometry.of(conv, whole=True),
@@ -319,8 +301,6 @@ def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words
             merged=True,
             input_pixel_words=ceil_div(conv.channels, WORD_ELEMENTS),
             output_pixel_words=output_pixel_words,
-            run=run,
         )
         for channel_groups, space_groups in config.splits
-        for run in runs
     ]

@@ -47,6 +47,22 @@ class Store:
         return (self.input,)
 
 
+@dataclass(frozen=True)
+class Hold:
+    """The weights of a convolution arrive, and stay for every later run."""
+
+    name: str
+
+    kind = Operation.HOLD
+    layers: tuple[str, ...] = ()
+    output = None
+
+    @property
+    def reads(self) -> tuple[FeatureMap, ...]:
+        """Nothing."""
+        return ()
+
+
 def elements_written(output: FeatureMap, *, fills_word: bool) -> int:
     """Channels that are computed for a pixel: the map's, and zeros to the end of the word if it `fills_word`."""
     if not (fills_word and output.ends_pixel):
@@ -178,4 +194,4 @@ class VectorOperation:
 OPERATION_NAMES = {int(member): name for name, member in Operation.__members__.items()}
 """The operations by number."""
 
-HardwareOperation = Load | Store | Convolve | VectorOperation
+HardwareOperation = Load | Store | Hold | Convolve | VectorOperation

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+from compiler.convolution import from_layer
+from compiler.csc_mapping import prefers_packed
 from compiler.errors import CompilerError
 from compiler.feature_maps import Buffer, FeatureMap, MapShape, map_shape
 from compiler.graph import Graph, Join
 from compiler.host_steps import ADVICE
 from hw.config import CoreConfig
-from models.layers import Concatenation, FullyConnected, Layer
+from models.layers import Concatenation, Conv2D, FullyConnected, Layer
 
 
 class Placement:
@@ -75,8 +77,14 @@ class Placement:
         return whole.part(self.graph.root(piece), self._shape(piece), **place)
 
     def _input_shape(self, root: str) -> MapShape:
-        """An input arrives in the shape in which it is read: a vector for fully connected layers alone."""
+        """An input arrives in the shape in which it is read.
+
+        It is a vector for fully connected layers alone, and has a pixel a row for a convolution that prefers it so.
+        """
         readers = self.graph.readers.get(root, [])
+        if self._packs(root, readers):
+            rows, columns, channels = self._shape(root)
+            return rows, 1, columns * channels
         shapes = [
             self._shape(source)
             for layer in readers
@@ -90,6 +98,13 @@ class Placement:
         if readers and size <= self.config.max_channels and not any(_reads_rows(layer, size) for layer in readers):
             return 1, 1, size
         return self._shape(root)
+
+    def _packs(self, root: str, readers: list[Layer]) -> bool:
+        """Whether an input is read by a single convolution, which has each row as a pixel."""
+        if len(readers) != 1 or not isinstance(readers[0], Conv2D) or root in self.graph.leaving:
+            return False
+        conv = from_layer(readers[0], self.graph.network)
+        return conv is not None and conv.size == self._shape(root)[:2] and prefers_packed(conv, self.config)
 
     def _join(self, layer: Concatenation) -> None:
         whole = self.graph.network.tensors[layer.output]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from compiler.csc_cycles import CscPass, tap_count
+from compiler.csc_cycles import pass_cycles
+from compiler.csc_shape import pass_shape
 from compiler.cycles import Counts, PassSimulation, load_cycles, store_cycles, unit_costs
-from compiler.mapping import ceil_div
-from compiler.program import LayerProgram, parameter_beats
+from compiler.mapping import block_cycles, ceil_div
+from compiler.program import LayerProgram
 from compiler.rsnn_cycles import RsnnPass
 from hw.config import CoreConfig
 
@@ -40,22 +41,29 @@ class WeightStream:
     words: list[int] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
 
-    def load(self, earliest: int, words: int, blocks: int) -> int:
-        """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading."""
-        planes = parameter_beats(self.config)
-        beats = blocks * (planes + words)
+    def load(self, earliest: int, words: int, blocks: int, channel_groups: int = 0, rounds: int = 1) -> int:
+        """The cycle in which a pass is loaded whose predecessors have all been released, in the order of loading.
+
+        Args:
+            words: of a block; blocks: of maps; channel_groups: that hold one block each, before any holds another
+                (0: all are held side by side); rounds: that a pass has room for.
+        """
+        block = block_cycles(words, self.config)
+        cycles = blocks * block
         begin = max(self.end, earliest)
         if len(self.words) >= 2:
             begin = max(begin, self.released[-2])
-        self.end = begin + beats
+        self.end = begin + cycles
         if self.words:
             room = self.config.weight_depth - self.words[-1]
-            if words > room:
-                self.end = max(self.end, self.released[-1] + beats - planes - room)
+            if words * rounds > room:
+                held = min(room // words * channel_groups, blocks - 1)
+                before = held * block + block_cycles(room % words, self.config)
+                self.end = max(self.end, self.released[-1] + cycles - before)
         first, last = self.interrupted
         if begin < last and self.end > first:
             self.end += last - max(begin, first)
-        self.words.append(words)
+        self.words.append(words * rounds)
         return self.end
 
 
@@ -129,7 +137,7 @@ def run_passes(
     now = start
     for index in range(mapping.passes):
         blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        now = max(now, weights.load(accepted, conv.map_weights, blocks))
+        now = max(now, weights.load(accepted, 0 if program.kept is not None else conv.map_weights, blocks))
         collect = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
         simulation = PassSimulation(conv, mapping, config, costs, arriving, collect, store(index))
         loads = load is not None and (index == 0 or not mapping.resident)
@@ -139,16 +147,16 @@ def run_passes(
 
 
 def _run_csc(program: LayerProgram, start: int, accepted: int, weights: WeightStream) -> tuple[int, int]:
-    """The same of a depthwise convolution."""
-    conv, mapping, config = program.conv, program.mapping, program.config
-    now, operations, taps = start, 0, tap_count(conv, mapping)
+    """The same on the csc dataflow, where nothing depends on the input."""
+    mapping, config = program.mapping, program.config
+    now, operations = start, 0
     for index in range(mapping.passes):
-        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        now = max(now, weights.load(accepted, conv.map_weights, blocks))
-        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
-        now = CscPass(conv, mapping, config, blocks, beats).run(now) + DONE_LATENCY
+        shape = pass_shape(program.conv, mapping, config, index)
+        words = 0 if program.kept is not None else shape.block_words
+        now = max(now, weights.load(accepted, words, shape.blocks, mapping.channel_groups, mapping.rounds))
+        now += pass_cycles(shape, config) + DONE_LATENCY
         weights.released.append(now)
-        operations += taps * blocks
+        operations += shape.operations(config)
     return now, operations
 
 
@@ -165,7 +173,7 @@ def _run_rsnn(
     assert mapping.sparse is not None
     now = start
     for index in range(mapping.passes):
-        now = max(now, weights.load(accepted, mapping.sparse.words, config.groups))
+        now = max(now, weights.load(accepted, 0 if program.kept is not None else mapping.sparse.words, config.groups))
         arriving = load if index == 0 else None
         leaving = store if index == mapping.passes - 1 else None
         now = RsnnPass(conv, mapping, config, index, arriving, leaving).run(now) + DONE_LATENCY

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.candidates import streamed_mappings
+from compiler.candidates import Candidate, streamed_mappings
 from compiler.convolution import Convolution
-from compiler.csc_cycles import CscPass
-from compiler.descriptor import Places, describe, pack
+from compiler.csc_cycles import csc_estimate, simulated_cycles
+from compiler.csc_walk import edge_walk
+from compiler.descriptor import Fields, Places, describe, pack
 from compiler.errors import CompilerError
-from compiler.mapping import Mapping, ceil_div
+from compiler.mapping import Mapping, block_cycles, ceil_div
 from compiler.rsnn_cycles import RsnnPass
-from compiler.weights import Beats, weight_beats
-from hw.config import PARAMETER_PLANES, CoreConfig
+from compiler.weights import Beats, Part, weight_beats
+from hw.config import CoreConfig
 
 TYPICAL_DENSITY = 0.5
 """Share of non-zero activations that a mapping is chosen for; no input is known then."""
+
+SIMULATED = 4
+"""Mappings of csc that are simulated to find the fastest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class LayerProgram:
         conv: what runs; mapping: how; config: on what.
         sparse_input, sparse_output: feature maps travel as SM/NZVL, or dense.
         places: where they lie, if they do not travel.
+        kept: the word of the weight memories where its weights stay between runs, None if they stream in each time.
     """
 
     conv: Convolution
@@ -39,24 +44,45 @@ class LayerProgram:
     sparse_input: bool = True
     sparse_output: bool = True
     places: Places | None = None
+    kept: int | None = None
 
     @cached_property
     def descriptor(self) -> int:
         """The bits of the `LayerDescriptor`."""
-        fields = describe(
+        return pack(self._fields, self.config, self.conv.name)
+
+    @cached_property
+    def _fields(self) -> Fields:
+        return describe(
             self.conv,
             self.mapping,
             self.config,
             sparse_input=self.sparse_input,
             sparse_output=self.sparse_output,
             places=self.places,
+            kept=self.kept,
         )
-        return pack(fields, self.config, self.conv.name)
 
     @cached_property
     def weights(self) -> Beats:
         """The beats of the weight stream."""
-        return weight_beats(self.conv, self.mapping, self.config)
+        part = Part.ALL if self.kept is None else Part.PARAMETERS
+        return weight_beats(self.conv, self.mapping, self.config, part)
+
+    @property
+    def held_weights(self) -> Beats:
+        """The beats that bring its weights to where they are kept."""
+        return weight_beats(self.conv, self.mapping, self.config, Part.WORDS)
+
+    @property
+    def hold_fields(self) -> Fields:
+        """The fields of a descriptor that say where weights go."""
+        return {name: self._fields[name] for name in ("passes_last", "split", "weights")}
+
+    @property
+    def memory_words(self) -> int:
+        """Words of the weight memories for all its weights."""
+        return self.mapping.passes * int(self._fields["weights"]["pass_words"])
 
     def stored_input(self, tensor: npt.NDArray) -> npt.NDArray:
         """The rows that are sent, as stored activations [rows, columns, channels], of the input tensor for batch 1."""
@@ -75,9 +101,19 @@ class LayerProgram:
         size = self.mapping.pass_maps
         return [slice(i * size, min((i + 1) * size, self.conv.maps)) for i in range(self.mapping.passes)]
 
-    def multiplies(self, operations: int) -> int:
-        """Useful multiplications of so many operations: one for each map that an activation is multiplied for."""
-        return self.mapping.multiplies(operations, self.conv.maps)
+    def multiplies(self, operations: int, maps: int | None = None) -> int:
+        """Useful multiplications of so many operations: one for each map that an activation is multiplied for.
+
+        `maps`: those that count, if not all. Where a block of maps spans several groups of channels, those of a map's
+        own group count.
+        """
+        all_edges = self.mapping.multiplies(operations, self.conv.maps if maps is None else maps)
+        if not self.mapping.run or self.mapping.packed:
+            return all_edges
+        mapping = self.mapping
+        return (
+            all_edges * self.conv.fan // edge_walk(self.conv, self.config, mapping.channel_groups, mapping.rounds).fan
+        )
 
 
 def to_stored(values: npt.NDArray, zero_point: int, config: CoreConfig) -> npt.NDArray:
@@ -92,54 +128,59 @@ def from_stored(stored: npt.NDArray, zero_point: int, config: CoreConfig) -> npt
     return (stored.astype(np.int32) + zero_point).astype(dtype)
 
 
-def estimate(conv: Convolution, mapping: Mapping, config: CoreConfig, *, loads: bool = True) -> float:
-    """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest."""
+def estimate(
+    conv: Convolution, mapping: Mapping, config: CoreConfig, *, loads: bool = True, kept: bool = False
+) -> float:
+    """Cycles of a mapping for an input of typical density: computing, loading, collecting or weights, the slowest.
+
+    Args:
+        loads: the input arrives meanwhile; kept: the weights are there already.
+    """
     if mapping.run:
-        return _estimate_csc(conv, mapping, config)
+        return csc_estimate(conv, mapping, config, kept)
     if mapping.sparse is not None:
-        return _estimate_rsnn(conv, mapping, config)
+        return _estimate_rsnn(conv, mapping, config, kept)
     rows, columns = conv.output_size
     units = rows * columns
-    unit = conv.map_weights * TYPICAL_DENSITY * conv.pool[0] * conv.pool[1]
+    taps = conv.kernel[0] * conv.kernel[1] * conv.pool[0] * conv.pool[1]
+    # A controller takes a step for each tap and for each of its words, whatever is in them.
+    unit = taps * max(conv.fan * TYPICAL_DENSITY, 1 + mapping.input_pixel_words)
     computing = mapping.passes * unit * ceil_div(units, mapping.space_groups)
     loading = loads * mapping.loads * len(mapping.geometry.rows) * conv.size[1] * mapping.input_pixel_words
     collecting = units * conv.pool[0] * conv.pool[1] * ceil_div(conv.maps, config.post_lanes)
     blocks = ceil_div(conv.maps, config.lanes)
-    weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
+    weights = blocks * block_cycles(0 if kept else conv.map_weights, config)
     # What waits for the others at both ends: rows to begin with, a unit's result at the end.
     ends = loads * (mapping.geometry.reach + 1) * conv.size[1] * mapping.input_pixel_words + unit
     return max(computing, loading, collecting, weights) + mapping.passes * ends
 
 
-def _estimate_csc(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
-    """The same for csc, which depends on no input: each pass as modelled, and the first one's weights."""
-    cycles = 0.0
-    for index in range(mapping.passes):
-        blocks = mapping.blocks_of_pass(index, conv.maps, config.lanes)
-        beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
-        weights = blocks * (conv.map_weights + PARAMETER_PLANES * config.post_beats)
-        cycles += max(CscPass(conv, mapping, config, blocks, beats).run(0), weights)
-    return cycles
+def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = False, kept: bool = False) -> Candidate:
+    """The candidate with the fewest estimated cycles.
+
+    Args:
+        loads: the input arrives meanwhile; kept: the weights are there already.
+
+    What csc takes depends on no input: the best of it by a formula are simulated.
+    """
+    estimates = {one: estimate(one.conv, one.mapping, config, loads=loads, kept=kept) for one in found}
+    likely = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)[:SIMULATED]
+    others = [one for one in found if not one.mapping.run]
+    if others and likely and min(estimates[one] for one in others) <= estimates[likely[0]]:
+        return min(others, key=estimates.__getitem__)
+    for one in likely if len(likely) > 1 else ():
+        estimates[one] = simulated_cycles(one.conv, one.mapping, config, kept)
+    return min([*likely, *others], key=estimates.__getitem__)
 
 
-def _estimate_rsnn(conv: Convolution, mapping: Mapping, config: CoreConfig) -> float:
+def _estimate_rsnn(conv: Convolution, mapping: Mapping, config: CoreConfig, kept: bool) -> float:
     """The same for rsnn, which depends on no input either."""
     assert mapping.sparse is not None
     cycles = 0.0
     for index in range(mapping.passes):
-        weights = config.groups * (mapping.sparse.words + parameter_beats(config))
+        weights = config.groups * block_cycles(0 if kept else mapping.sparse.words, config)
         cycles += max(RsnnPass(conv, mapping, config, index).run(0), weights)
     return cycles
-
-
-def parameter_beats(config: CoreConfig) -> int:
-    """Beats of the weight stream for the parameters of a block."""
-    return PARAMETER_PLANES * config.post_beats * config.parameter_chunks
-
-
-def fastest(conv: Convolution, candidates: Iterable[Mapping], config: CoreConfig, *, loads: bool = True) -> Mapping:
-    """The mapping with the fewest estimated cycles; without `loads`, of an input that is in memory already."""
-    return min(candidates, key=lambda candidate: estimate(conv, candidate, config, loads=loads))
 
 
 def compile_layer(
@@ -168,7 +209,7 @@ def compile_layer(
             f"layer {conv.name}: {channel_groups} channel groups do not divide the {config.groups} groups, or its "
             f"rows do not fit then: give one of {', '.join(str(mapping.channel_groups) for mapping in found)}"
         )
-    mapping = fastest(conv, candidates, config)
+    mapping = fastest([Candidate(conv, mapping) for mapping in candidates], config, loads=True).mapping
     if sparse_output is None:
         sparse_output = conv.activation[0] == conv.output_zero_point
     sparse_input, sparse_output = (form and config.sparse_streams for form in (sparse_input, sparse_output))

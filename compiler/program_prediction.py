@@ -15,7 +15,7 @@ from compiler.cycles import LOAD_LATENCY, STORE_LATENCY, Counts, load_cycles, st
 from compiler.entries import Entry
 from compiler.feature_maps import FeatureMap, ceil_div
 from compiler.network_program import NetworkProgram
-from compiler.operations import Load, Store, VectorOperation
+from compiler.operations import Hold, Load, Store, VectorOperation
 from compiler.prediction import DONE_LATENCY, Prediction, WeightStream, run_passes
 from compiler.program import TYPICAL_DENSITY, to_stored
 from hw.config import WORD_ELEMENTS, CoreConfig
@@ -90,6 +90,8 @@ def _run(
     if isinstance(operation, Store):
         rows = store_cycles(stored(operation.input), config, sparse=False)
         return start + STORE_LATENCY + int(rows.sum()) + DONE_LATENCY, 0
+    if isinstance(operation, Hold):
+        return start + len(entry.weights) + DONE_LATENCY, 0
     if isinstance(operation, VectorOperation):
         blocks = ceil_div(len(operation.scalings), config.post_beats)
         begin = max(start, weights.load(accepted, 0, blocks))

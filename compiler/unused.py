@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from compiler.candidates import candidates
 from compiler.errors import CompilerError
 from compiler.mapping import ceil_div
 from compiler.operations import Convolve, HardwareOperation, Operand, Scaling, VectorOperation
@@ -28,7 +29,7 @@ def with_zeros(operations: Sequence[HardwareOperation], config: CoreConfig) -> t
                 found.append(operation)
             # A vector operation fills up with what comes of its operands' unused elements: zeros, if they are.
             # What is there does not matter to a depthwise convolution, which gives those elements weights of zero.
-            if _mixes_channels(operation) or (
+            if _mixes_channels(operation, config) or (
                 isinstance(operation, VectorOperation) and operation.output.buffer in read
             ):
                 read.update(map.buffer for map in operation.reads if map.channels % WORD_ELEMENTS)
@@ -37,9 +38,12 @@ def with_zeros(operations: Sequence[HardwareOperation], config: CoreConfig) -> t
     return tuple(reversed(found))
 
 
-def _mixes_channels(operation: HardwareOperation) -> bool:
+def _mixes_channels(operation: HardwareOperation, config: CoreConfig) -> bool:
     """Whether what an element is multiplied with may belong to another channel."""
-    return isinstance(operation, Convolve) and not operation.conv.depthwise
+    if not isinstance(operation, Convolve):
+        return False
+    conv, words = operation.conv, operation.output.pixel_words
+    return not conv.depthwise or not candidates(conv, config, words)[0].mapping.run
 
 
 def _filling(operation: Convolve | VectorOperation, config: CoreConfig) -> list[HardwareOperation]:

@@ -132,7 +132,7 @@ class Accelerator:
     def load(
         self, program: CompiledProgram, on_progress: Callable[[int, int], None] = lambda done, total: None
     ) -> bool:
-        """Load a program, unless the accelerator holds the very same already.
+        """Load a program, unless the accelerator holds the very same already, and its weights if it keeps them.
 
         Args:
             program: compiled for this accelerator.
@@ -155,6 +155,8 @@ class Accelerator:
                 self._device.write_program(image.data, lambda done: on_progress(done, total))
                 self._device.verify(*summary)
         self._program = program
+        if program.holds:
+            self.run_entries(program.holds.start, program.holds.stop - 1)
         self._ran = range(0)
         return not held
 

@@ -57,13 +57,15 @@ class CoreConfig:
         The MAC array: `groups` (G, at most 64) x `lanes` (L, at most 256) multipliers. A group is NullHop's MAC
         cluster.
     activation_bits, weight_bits
-        Stored widths of an activation (8 or 16) and of a weight (8). The array multiplies an activation of one bit
-        more, since a stored activation is the distance from the zero point.
+        Stored widths of an activation (8 or 16) and of a weight (2, 4, 8 or 16). The array multiplies an activation of
+        one bit more, since a stored activation is the distance from the zero point.
     accumulator_bits
         Width of an accumulator.
     accumulators
-        Depth of a lane's accumulator file. `nullhop` and `csc` finish one output at a time and need 1; of `rsnn` it is
-        the number of kernels that share a group, at most as many as the maps of a group's parameters.
+        Depth of a lane's accumulator file. `nullhop` and `csc` finish one output at a time and need 1; with at least
+        `groups` of them, a group may work on several blocks of maps of one output at a time in `csc` layers with
+        kernels. Of `rsnn` it is the number of kernels that share a group, at most as many as the maps of a group's
+        parameters.
     post_lanes
         Outputs that the post-processor finishes in a cycle. Divides 16, and for `nullhop` and `csc` also `lanes`.
     post_dsps
@@ -91,8 +93,9 @@ class CoreConfig:
     nullhop, csc, rsnn
         Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
     window_depth
-        Activation words of its window that a controller of `csc` holds; a power of two. A word is read once for all
-        neighbouring outputs if the words under a window, kernel height x width, fit.
+        Vectors of `lanes` activations that a controller of `csc` holds; a power of two, at least 2. A vector is read
+        once for all neighbouring outputs if the vectors under a window fit. Layers whose maps read channels of their
+        own need those of a pixel, and twice that to fetch one pixel while another is used.
     scratchpad_depth
         Vectors of neighbouring pixels that a group of `rsnn` holds; a power of two of at least 16.
     halo
@@ -125,7 +128,7 @@ class CoreConfig:
     nullhop: bool = True
     csc: bool = True
     rsnn: bool = False
-    window_depth: int = 16
+    window_depth: int = 32
     scratchpad_depth: int = 1024
     halo: int = 2
     delta_bits: int = 4
@@ -139,7 +142,7 @@ class CoreConfig:
             if value > LARGEST.get(field.name, value):
                 raise ConfigurationError(f"{field.name} is {value}: give at most {LARGEST[field.name]}")
         self._one_of("activation_bits", (8, 16))
-        self._one_of("weight_bits", (8,))
+        self._one_of("weight_bits", (2, 4, 8, 16))
         self._one_of("post_dsps", (0, 1, 2, 3, 4))
         for name in FLAGS:
             self._one_of(name, (False, True))
@@ -156,6 +159,8 @@ class CoreConfig:
         ):
             if not _is_power_of_two(getattr(self, name)):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}: give a power of two")
+        if self.window_depth < 2:
+            raise ConfigurationError(f"window_depth is {self.window_depth}: give at least 2")
         if self.codec_elements > WORD_ELEMENTS:
             raise ConfigurationError(f"codec_elements is {self.codec_elements}: give at most {WORD_ELEMENTS}")
         if not self.sparse_streams and self.codec_elements != 1:
@@ -182,6 +187,8 @@ class CoreConfig:
     def _check_rsnn(self) -> None:
         if self.scratchpad_depth < WORD_ELEMENTS:
             raise ConfigurationError(f"scratchpad_depth is {self.scratchpad_depth}: give at least {WORD_ELEMENTS}")
+        if self.weight_bits != 8:
+            raise ConfigurationError(f"weight_bits is {self.weight_bits}: rsnn has entries of 8-bit weights, so give 8")
         maps = self.post_beats * self.post_lanes
         if self.accumulators > maps:
             raise ConfigurationError(f"accumulators is {self.accumulators}: rsnn has room for at most {maps}")
@@ -278,6 +285,21 @@ class CoreConfig:
     def parameter_slots(self) -> int:
         """Blocks of `lanes` maps whose post-processing parameters are held: those in use and those being loaded."""
         return 2 * self.groups
+
+    @property
+    def max_passes(self) -> int:
+        """Passes of a layer with the most maps, one block of them at a time."""
+        return -(-self.max_channels // self.lanes)
+
+    @property
+    def max_vectors(self) -> int:
+        """Vectors of `lanes` activations of a pixel with the most channels."""
+        return -(-self.max_channels // self.lanes)
+
+    @property
+    def max_rounds(self) -> int:
+        """Blocks of maps that a group may work on in one pass, one after another."""
+        return self.groups if self.csc else 1
 
     @property
     def max_channel_words(self) -> int:

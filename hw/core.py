@@ -42,7 +42,7 @@ from hw.control.writer import Destination, ResultWriter
 from hw.dataflow.front_ends import FrontEnds
 from hw.mac.array import MacArray
 from hw.memory.activation import ActivationMemory
-from hw.memory.weights import WeightMemory, weight_word
+from hw.memory.weights import WeightMemory, weight_beat
 from hw.post.layouts import PostInput
 from hw.post.processor import PostProcessor
 from hw.stream.delay import delay
@@ -98,7 +98,7 @@ class Core(wiring.Component):
         super().__init__(
             {
                 "layers": In(stream.Signature(LayerDescriptor(config))),
-                "weights": In(stream.Signature(weight_word(config))),
+                "weights": In(stream.Signature(weight_beat(config))),
                 "features_in": In(stream.Signature(FeatureBeat(config))),
                 "features_out": Out(stream.Signature(FeatureBeat(config))),
                 "reports": Out(stream.Signature(LayerReport())),

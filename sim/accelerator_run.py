@@ -67,7 +67,7 @@ class EntryRun:
         operation, layer = self.entry.operation, self.entry.layer
         if not isinstance(operation, Convolve) or layer is None:
             return 0
-        return layer.mapping.multiplies(self.counters.operations, operation.conv.maps)
+        return layer.multiplies(self.counters.operations, operation.conv.maps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from models.layers import (
     AveragePool2D,
     Concatenation,
     Conv2D,
+    CyclicConv2D,
     DepthwiseConv2D,
     FullyConnected,
     Layer,
@@ -86,15 +87,34 @@ class GraphBuilder:
     def _scales(self, maps: int, depth: int) -> Requantisation:
         return requantisation(*(self.rng.uniform(0.2, 2.0, maps) / (40 * np.sqrt(depth))))
 
-    def conv(self, name: str, maps: int, kernel: tuple[int, int], **window: Any) -> str:
-        channels, zero = self.shape(name)[3], self._zero_point()
+    def conv(self, name: str, maps: int, kernel: tuple[int, int], groups: int = 1, **window: Any) -> str:
+        channels, zero = self.shape(name)[3] // groups, self._zero_point()
         return self.add(
             Conv2D,
             name,
             zero_point=zero,
+            groups=groups,
             weights=self.rng.integers(-127, 128, (maps, *kernel, channels), dtype=np.int8),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=self._scales(maps, channels * kernel[0] * kernel[1]),
+            input_zero_point=self.zero(name),
+            output_zero_point=zero,
+            activation=self._activation(zero),
+            **{"stride": (1, 1), "padding": ((0, 0), (0, 0)), **window},
+        )
+
+    def cyclic(self, name: str, maps: int, fan: int, kernel: tuple[int, int], step: int = 1, **window: Any) -> str:
+        """A support layer of so many edges a map, `step` channels apart."""
+        zero = self._zero_point()
+        return self.add(
+            CyclicConv2D,
+            name,
+            zero_point=zero,
+            weights=self.rng.integers(-127, 128, (maps, fan, *kernel), dtype=np.int8),
+            bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
+            requantisation=self._scales(maps, fan * kernel[0] * kernel[1]),
+            in_nodes=self.shape(name)[3],
+            cyclic_dilation=step,
             input_zero_point=self.zero(name),
             output_zero_point=zero,
             activation=self._activation(zero),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compiler.tests.csc_interpreter import block_starts, block_sums
 from compiler.tests.sparse_interpreter import raster, sparse_pass, windows_of
 from hw.config import PARAMETER_PLANES, AcceleratorConfig
 from hw.control.descriptor import Dataflow, Operation, add_left_shift
@@ -142,7 +143,7 @@ class Interpreter:
         channel_groups, _ = core.splits[layer["split"]]
         assert not source["streamed"] and source["resident"]
         if self._dataflow(layer) == Dataflow.CSC:
-            self._depthwise(layer, stream)
+            self._convolve_csc(layer, stream)
             return
         if self._dataflow(layer) == Dataflow.RSNN:
             self._sparse(layer, stream)
@@ -166,8 +167,7 @@ class Interpreter:
             for block in range(blocks):
                 length = core.post_beats * PARAMETER_PLANES
                 planes = stream[at : at + length].reshape(core.post_beats, PARAMETER_PLANES, core.lanes)
-                weights = stream[at + length : at + length + words].view(np.int8).astype(np.int64)
-                at += length + words
+                weights, at = self._weights(stream, at + length, words)
                 # What lies behind a tap's weights belongs to the next one: an element that should not be there counts.
                 beyond = np.pad(weights, ((0, WORD * source["pixel_words"]), (0, 0)), constant_values=99)
                 operand = np.stack([beyond[tap * per_tap :][: patches.shape[4]] for tap in range(taps)])
@@ -201,36 +201,49 @@ class Interpreter:
         changed = np.flatnonzero((self.memory != before).any(axis=1))
         assert not np.isin(changed, read).any(), "the array reads a map while it is written"
 
-    def _depthwise(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
-        """The csc dataflow: each lane has a channel of its own; weights column by column."""
+    def _convolve_csc(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
+        """The csc dataflow: edges in the order of their channels; weights column of taps by column."""
         source, window, target, core = layer["input"], layer["window"], layer["output"], self.core
         channel_groups, _ = core.splits[layer["split"]]
+        layer = layer | {"lanes": core.lanes}
         rows = self._axis(window["rows"], target["rows_last"] + 1, self.address_range)
         columns = self._axis(window["columns"], target["columns_last"] + 1, self.address_range)
         self._check_runs(layer, columns)
+        if layer["edges"]["packed"]:
+            columns = (np.zeros_like(columns[0]), columns[1])
         patches = self._patches(source, rows, columns)  # [rows, columns, 1, taps, elements]
         before = self.memory.copy()
         taps = (window["rows"]["tap_last"] + 1, window["columns"]["tap_last"] + 1)
-        words = layer["weights"]["words"]
-        assert words == taps[0] * taps[1] <= core.weight_depth and window["row_weights"] == taps[0]
+        by_column = np.arange(taps[0] * taps[1]).reshape(taps).T.ravel()
+        pixels = patches[:, :, 0, by_column]
+        fan, words = layer["edges"]["last"] + 1, layer["weights"]["words"]
+        assert words == taps[0] * taps[1] * fan and window["channels"] == fan
+        assert window["row_weights"] == taps[0] * fan % core.weight_depth
+        assert words <= layer["weights"]["pass_words"] <= core.weight_depth
         length = core.post_beats * PARAMETER_PLANES
         at = 0
-        for index in range(layer["passes_last"] + 1):
-            final = index == layer["passes_last"]
-            blocks = layer["weights"]["final_blocks_last" if final else "blocks_last"] + 1
-            assert blocks <= channel_groups
-            for block in range(blocks):
+        for index, places in enumerate(block_starts(layer, channel_groups)):
+            rounds = -(-len(places) // channel_groups)
+            assert rounds * words <= layer["weights"]["pass_words"] and len(places) <= core.groups
+            for block, place in enumerate(places):
                 planes = stream[at : at + length].reshape(core.post_beats, PARAMETER_PLANES, core.lanes)
-                weights = stream[at + length : at + length + words].view(np.int8).astype(np.int64)
-                at += length + words
-                by_row = weights.reshape(taps[1], taps[0], core.lanes).swapaxes(0, 1).reshape(words, core.lanes)
-                channel = index * target["pass_channels"] + block * core.lanes
-                sums = (patches[..., channel : channel + core.lanes] * by_row).sum(axis=3)
-                last_beat = layer["post"]["final_beats_last"] if final and block == blocks - 1 else core.post_beats - 1
-                self._finish(layer, planes[: last_beat + 1], sums, target["first_channel"] + channel)
+                weights, at = self._weights(stream, at + length, words)
+                sums = block_sums(layer, pixels, place, weights)[:, :, np.newaxis]
+                channel = target["first_channel"] + index * target["pass_channels"] + block * core.lanes
+                final = index == layer["passes_last"] and block == len(places) - 1
+                last_beat = layer["post"]["final_beats_last"] if final else core.post_beats - 1
+                self._finish(layer, planes[: last_beat + 1], sums, channel)
         assert at == len(stream)
         changed = np.flatnonzero((self.memory != before).any(axis=1))
         assert not np.isin(changed, self.read).any(), "the array reads a map while it is written"
+
+    def _weights(self, stream: npt.NDArray, at: int, words: int) -> tuple[Ints, int]:
+        """Weight words [words, lanes] that begin with a beat, and where the next beat is."""
+        bits, lanes = self.core.weight_bits, self.core.lanes
+        end = at - (-words * bits // 8)
+        flat = np.unpackbits(stream[at:end].ravel(), bitorder="little")[: words * lanes * bits].astype(np.int64)
+        values = (flat.reshape(words, lanes, bits) << np.arange(bits)).sum(axis=2)
+        return np.where(values >> (bits - 1), values - (1 << bits), values), end
 
     def _check_runs(self, layer: dict[str, Any], columns: tuple[Ints, Ints]) -> None:
         """What a run needs to know of its neighbours follows from the steps of single outputs."""
@@ -244,7 +257,8 @@ class Interpreter:
             # Neighbours share columns: taps lie side by side, and the window of the next begins among them.
             assert axis["tap_step"] == 1 and axis["unit_step"] <= axis["tap_last"] + 1
             assert axis["unit_words"] == axis["unit_step"] * axis["tap_words"]
-            assert layer["weights"]["words"] <= self.core.window_depth
+            taps = (layer["window"]["rows"]["tap_last"] + 1) * (axis["tap_last"] + 1)
+            assert taps * (layer["edges"]["vectors_last"] + 1) <= self.core.window_depth
         assert layer["post"]["offset"] == 0 and axis["pool_last"] == layer["window"]["rows"]["pool_last"] == 0
 
     def _patches(self, source: dict[str, Any], rows: tuple[Ints, Ints], columns: tuple[Ints, Ints]) -> Ints:

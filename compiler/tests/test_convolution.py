@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compiler.convolution import convolutions, from_layer
+from compiler.convolution import Edges, convolutions, from_layer
 from compiler.errors import CompilerError
 from compiler.tests.layers import conv_2d, convolution, fully_connected, max_pool, network
 from models.layers import Rounding
@@ -49,11 +49,21 @@ def test_a_fully_connected_layer_is_a_1x1_convolution(shape, keep_dims, rows):
 
 
 def test_what_the_array_does_not_run():
-    grouped, pooling = conv_2d(6, 10, groups=2), max_pool()
-    net = network(SHAPE, grouped, pooling)
-    assert from_layer(grouped, net) is None
+    pooling = max_pool()
+    net = network(SHAPE, conv_2d(6, 10, groups=2), pooling)
     assert from_layer(pooling, net) is None
-    assert convolutions(net) == {}
+    assert convolutions(net) == {}  # of which only dense ones stream
+
+
+def test_the_dense_form_of_a_convolution_in_groups():
+    grouped = conv_2d(6, 10, groups=2)
+    conv = from_layer(grouped, network(SHAPE, grouped))
+    assert conv is not None and conv.edges == Edges(6, 1, step=3, step_maps=5) and conv.channels == 6
+    dense = conv.expanded()
+    assert dense.edges is None and dense.channels == 6
+    np.testing.assert_array_equal(dense.weights[:5, ..., :3], grouped.weights[:5])
+    np.testing.assert_array_equal(dense.weights[5:, ..., 3:], grouped.weights[5:])
+    assert not dense.weights[:5, ..., 3:].any() and not dense.weights[5:, ..., :3].any()
 
 
 def test_tensors_that_are_not_int8_are_refused():

@@ -11,8 +11,6 @@ from compiler.lowering import lower
 from compiler.network_program import compile_network
 from compiler.operations import OPERATION_NAMES, Convolve
 from compiler.tests.graphs import GraphBuilder, with_zero
-from compiler.tests.layers import conv_2d
-from compiler.tests.layers import network as small_network
 from hw.config import AcceleratorConfig, CoreConfig
 from models.layers import Conv2D, Dequantize, MaxPool2D, Quantize, Requantize
 from models.network import Network, Quantisation, Tensor
@@ -154,34 +152,20 @@ def test_what_does_not_run_is_refused_in_one_line(network, changes, reason):
 
 
 def test_a_depthwise_layer_is_dense_where_it_must_be():
-    def conv(channels: int, multiplier: int, **changes):
+    def conv(channels: int, multiplier: int, padding: int = 0, **changes):
         builder = GraphBuilder(1)
-        network = builder.build(builder.depthwise(builder.input((1, 4, 4, channels)), (3, 3), multiplier))
-        (made,) = (op.conv for op in lower(network, CoreConfig(**changes)).operations if isinstance(op, Convolve))
-        return made
+        source = builder.pad(builder.input((1, 4, 4, channels)), (padding, 0), (0, 0))
+        network = builder.build(builder.depthwise(source, (3, 3), multiplier))
+        program = compile_network(network, AcceleratorConfig(CoreConfig(**changes)))
+        (layer,) = (entry.layer for entry in program.entries if entry.layer is not None)
+        return layer
 
-    assert conv(8, 1).depthwise and conv(8, 1).channels == 8
-    for dense in (conv(8, 1, csc=False), conv(8, 2), conv(1, 8)):
-        assert not dense.depthwise
+    assert conv(8, 1).conv.depthwise and conv(8, 1).conv.channels == 8
+    # A window of the last one lies in the padding as a whole.
+    for layer in (conv(8, 1, csc=False), conv(1, 8), conv(8, 1, padding=3)):
+        assert layer.conv.edges is None
         # Of each map the weights of one channel count.
-        assert (np.count_nonzero(dense.weights.any(axis=(1, 2)), axis=1) == 1).all()
-
-
-def test_a_convolution_in_groups_is_refused_with_what_to_do():
-    with pytest.raises(CompilerError) as refused:
-        lower(small_network((1, 6, 6, 4), conv_2d(4, 4, groups=2)), CoreConfig())
-    assert str(refused.value) == (
-        "layer conv_2d_0: a convolution in 2 groups does not run on the accelerator yet: run the layers that are "
-        "supported one by one, with `skipstone simulate --by-layer`"
-    )
-
-
-def test_a_depthwise_window_in_the_padding_is_refused():
-    builder = GraphBuilder(1)
-    padded = builder.pad(builder.input((1, 4, 4, 8)), (3, 0), (0, 0))
-    network = builder.build(builder.depthwise(padded, (3, 3)))
-    with pytest.raises(CompilerError, match=r"^layer depthwise_conv_2d_1: a window lies in the padding, with all its"):
-        compile_network(network, AcceleratorConfig())
+        assert (np.count_nonzero(layer.conv.weights.any(axis=(1, 2)), axis=1) <= 1).all()
 
 
 def test_the_same_is_done_where_it_can_be():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Cat, Mux, Signal
+from amaranth import Array, Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.result_slicer import ResultSlice, ResultSlicer
+from hw.control.block_slicer import BlockSlice, BlockSlicer
 from hw.control.units import UnitTag
 from hw.control.writer import Destination
 from hw.mac.operands import Results
@@ -24,8 +24,9 @@ class ResultCollector(wiring.Component):
 
         results (G) --> slicer (G) --> choose --> beats
 
-    The groups of a set hold the results of one output pixel for consecutive blocks of maps. Maps beyond the layer's
-    last one are not collected. While a set is served the next one is chosen, with rotating priority; a set that comes
+    The groups of a set hold the results of one output pixel for consecutive blocks of maps, from that of the tag on; a
+    pixel with more blocks than the set has groups comes several times. Maps beyond the layer's last one are not
+    collected. While a set is served the next one is chosen, with rotating priority; a set that comes
     when none is served, or follows itself, waits two cycles for that (not if it is the only one); sets of one beat need
     three that take turns.
 
@@ -52,35 +53,29 @@ class ResultCollector(wiring.Component):
         m = Module()
         config = self.config
         serving, group = Signal(), Signal(range(config.groups))
-        block, beat = Signal(range(config.groups)), Signal(range(config.post_beats))
-        offset = Signal.like(self.first_channel)
-        channel = Signal.like(self.first_channel)
+        beat = Signal(range(config.post_beats))
         slicers = self._slicers(m)
         valid = Signal(config.groups)
         m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
+        piece = Signal(BlockSlice(config))
         block_done, set_done, leaves = Signal(), Signal(), Signal()
-        single, active = Signal(), Signal()
-        last_block = block == self.blocks_last
-        beats_last = Mux(last_block, self.final_beats_last, config.post_beats - 1)
+        single, active, last_group = Signal(), Signal(), Signal()
         m.d.comb += [
+            Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group]),
             # A single set is always served: there is nothing to choose.
             single.eq(Array(c == config.groups for c, _ in config.splits)[self.split]),
             active.eq(serving | single),
             self.beats.valid.eq(active & valid.bit_select(group, 1)),
             leaves.eq(self.beats.valid & self.beats.ready),
-            block_done.eq(beat == beats_last),
-            set_done.eq(block_done & last_block),
-            channel.eq(self.first_channel + offset),
+            block_done.eq(beat == Mux(piece.final, self.final_beats_last, config.post_beats - 1)),
+            last_group.eq(Array(self._set_ends(c) for c, _ in config.splits)[self.split].bit_select(group, 1)),
+            set_done.eq(block_done & (piece.final | last_group)),
         ]
-        self._present(m, slicers, group, block, beat, set_done, channel)
+        self._present(m, piece, beat, block_done & piece.final, group)
+        for index, slicer in enumerate(slicers):
+            m.d.comb += slicer.slices.ready.eq((group == index) & leaves)
         with m.If(leaves):
-            m.d.sync += [
-                beat.eq(Mux(block_done, 0, beat + 1)),
-                offset.eq(Mux(set_done, 0, offset + config.post_lanes)),
-                group.eq(group + block_done),
-            ]
-            with m.If(block_done):
-                m.d.sync += block.eq(Mux(set_done, 0, block + 1))
+            m.d.sync += [beat.eq(Mux(block_done, 0, beat + 1)), group.eq(group + block_done)]
         free = ~active | (leaves & set_done)
         self._choose(m, valid & ~single.replicate(config.groups), serving, group, free)
         return m
@@ -101,54 +96,40 @@ class ResultCollector(wiring.Component):
         with m.If(free):
             m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
 
-    def _slicers(self, m: Module) -> list[ResultSlicer]:
-        """One a group; a group beyond the last block of maps has its results taken and dropped."""
-        slicers = [ResultSlicer(self.config) for _ in self.results]
+    def _slicers(self, m: Module) -> list[BlockSlicer]:
+        """One a group."""
+        slicers = [BlockSlicer(self.config) for _ in self.results]
         for index, (slicer, result) in enumerate(zip(slicers, self.results, strict=True)):
             m.submodules[f"slicer_{index}"] = slicer
-            block = self._block_of(index)
-            beyond = block > self.blocks_last
             m.d.comb += [
-                slicer.beats_last.eq(Mux(block == self.blocks_last, self.final_beats_last, self.config.post_beats - 1)),
-                slicer.results.valid.eq(result.valid & ~beyond),
-                slicer.results.payload.eq(result.payload),
-                result.ready.eq(slicer.results.ready | beyond),
+                slicer.position.eq(Array(index % c for c, _ in self.config.splits)[self.split]),
+                slicer.blocks_last.eq(self.blocks_last),
+                slicer.final_beats_last.eq(self.final_beats_last),
+                slicer.first_channel.eq(self.first_channel),
             ]
+            connect(m, producer=flipped(result), consumer=slicer.results)
         return slicers
 
-    def _present(
-        self,
-        m: Module,
-        slicers: list[ResultSlicer],
-        group: Value,
-        block: Value,
-        beat: Value,
-        set_done: Value,
-        channel: Value,
-    ) -> None:
-        """Put the current beat on `beats`, and take its slice."""
-        config = self.config
-        post = self.beats.payload
-        for index, slicer in enumerate(slicers):
-            m.d.comb += slicer.slices.ready.eq((group == index) & self.beats.valid & self.beats.ready)
-        piece = Signal(ResultSlice(config))
-        m.d.comb += Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group])
-        tag = piece.tag
+    def _present(self, m: Module, piece: data.View, beat: Value, pixel_done: Value, group: Value) -> None:
+        """Put the current beat on `beats`."""
+        config, post, tag = self.config, self.beats.payload, piece.tag
+        channel = Signal.like(self.first_channel)
         m.d.comb += [
+            channel.eq(piece.channel + beat * config.post_lanes),
             post.accumulators.eq(piece.accumulators),
-            post.parameters.eq((self.parity * config.groups + block) * config.post_beats + beat),
+            post.parameters.eq((self.parity * config.groups + piece.block) * config.post_beats + beat),
             post.slot.eq(group * config.post_beats + beat),
             post.pool_first.eq(tag.pool_first),
             post.pool_last.eq(tag.pool_last),
             post.destination.address.eq(tag.address + channel // WORD_ELEMENTS),
             post.destination.slice.eq(channel % WORD_ELEMENTS // config.post_lanes),
-            post.destination.complete.eq(set_done & tag.pool_last),
+            post.destination.complete.eq(pixel_done & tag.pool_last),
             post.destination.sequence.eq(tag.sequence),
         ]
 
-    def _block_of(self, group: int) -> Value:
-        """The block of maps that a group holds, by split."""
-        return Array(group % channel_groups for channel_groups, _ in self.config.splits)[self.split]
+    def _set_ends(self, channel_groups: int) -> Value:
+        """One bit a group: the last of each set."""
+        return Const(self.config.set_heads(channel_groups) << (channel_groups - 1), self.config.groups)
 
     def _index(self, one_hot: Value) -> Value:
         bits = max(1, ceil_log2(self.config.groups))

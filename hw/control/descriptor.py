@@ -26,7 +26,7 @@ class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # A
 
     `CONVOLVE`: the array, fed by the dataflow. `ADD`, `SUM`, `MAXIMUM`: the vector unit, two feature maps element by
     element, or the elements of a window. `LOAD`: the input arrives by stream, and stays. `STORE`: the output, there
-    already, leaves by stream.
+    already, leaves by stream. `HOLD`: the weights of a layer arrive, without parameters, for later runs.
     """
 
     CONVOLVE = 0
@@ -35,13 +35,14 @@ class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # A
     MAXIMUM = 3
     LOAD = 4
     STORE = 5
+    HOLD = 6
 
 
 class Dataflow(enum.IntEnum, shape=unsigned(2)):  # type: ignore[call-arg]  # Amaranth's own
     """Which front end feeds the array in a `CONVOLVE` layer.
 
-    `NULLHOP`: convolutions over all input channels, zero activations skipped. `CSC`: each map has an input channel of
-    its own. `RSNN`: convolutions over all input channels, zero weights skipped.
+    `NULLHOP`: convolutions over all input channels, zero activations skipped. `CSC`: over any that need no index; see
+    `EdgesLayout`. `RSNN`: convolutions over all input channels, zero weights skipped.
     """
 
     NULLHOP = 0
@@ -62,17 +63,24 @@ def moves_only(operation: Any) -> Value:
 class WeightsLayout(data.StructLayout):
     """How a layer's weights arrive.
 
-    `words` per block and pass (kernel height x width x input channels; 0 on the vector unit, whose blocks are
-    parameters only); `blocks_last` of a full pass and `final_blocks_last` of the last pass: index of the last block
-    of `lanes` maps.
+    `words` per block (kernel height x width x channels that a map reads; 0 on the vector unit, whose blocks are
+    parameters only); `pass_words`: words that a pass holds in each group, which is more where a group has several
+    blocks; `blocks_last` of a full pass and `final_blocks_last` of the last pass: index of the last block of `lanes`
+    maps.
+
+    `kept`: the words are there already, brought by a `HOLD`, from word `base` on, pass after pass, and only parameters
+    arrive; a `HOLD` brings them there. Otherwise they go where the ring is free.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
                 "words": range(config.weight_depth + 1),
+                "pass_words": range(config.weight_depth + 1),
                 "blocks_last": range(config.groups),
                 "final_blocks_last": range(config.groups),
+                "kept": 1,
+                "base": unsigned(config.weight_address_bits),
             }
         )
 
@@ -292,6 +300,44 @@ class RunLayout(data.StructLayout):
         )
 
 
+class EdgesLayout(data.StructLayout):
+    """Which input channels a map reads under each tap, for the `csc` dataflow: no index, only counters.
+
+    Edge j of the block of maps that a group works on has its channels from s + j x `dilation` on, modulo `nodes`: lane
+    l the one l further, or with `broadcast` all lanes the same. `starts`: s of each group's first block, in the first
+    pass. A group's next block in the same pass has it `round_step` further; the next pass does, after every
+    `phases_last` + 1 passes, `pass_step` further. `last`: index of the last edge.
+
+    Of each pixel `vectors_last` + 1 vectors of `lanes` channels are fetched; behind vector `vector_wrap` comes vector
+    0. With `whole` that begins with vector 0, otherwise with the one of s, and s counts from its first channel.
+    `crosses`: lanes that come to lie beyond the last node go on with channel 0, in an operation of their own; otherwise
+    they go on in vector 0 if it was fetched behind the last one, and their results do not count if it was not.
+
+    `packed`: a row of the map is one pixel, and its columns lie in the channels; along the columns' axis coordinates
+    are channels then, and s is where an output's window begins.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        channels = range(config.max_channels + 1)
+        super().__init__(
+            {
+                "broadcast": 1,
+                "whole": 1,
+                "crosses": 1,
+                "packed": 1,
+                "last": range(config.max_channels),
+                "dilation": channels,
+                "nodes": channels,
+                "starts": data.ArrayLayout(range(config.max_channels), config.groups),
+                "round_step": channels,
+                "pass_step": channels,
+                "phases_last": range(config.max_passes),
+                "vectors_last": range(config.max_vectors + 1),
+                "vector_wrap": range(config.max_vectors),
+            }
+        )
+
+
 def map_beats(config: CoreConfig) -> int:
     """Beats of the post-processor for a pixel of a pass with the most maps, in the `rsnn` dataflow."""
     return -(-config.groups * config.accumulators // config.post_lanes)
@@ -352,15 +398,15 @@ class SparseLayout(data.StructLayout):
 class LayerDescriptor(data.StructLayout):
     """A layer.
 
-    `dataflow`: of a core with several. `run`, `sparse`: of a core with the `csc` or the `rsnn` dataflow. `split`:
-    index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector unit there is
-    no `vector`.
+    `dataflow`: of a core with several. `run` and `edges`, `sparse`: of a core with the `csc` or the `rsnn` dataflow.
+    `split`: index into `CoreConfig.splits`; `passes_last`: index of the last pass over the input. Without a vector unit
+    there is no `vector`.
     """
 
     def __init__(self, config: CoreConfig) -> None:
         members = {
             "operation": Operation,
-            "passes_last": range(-(-config.max_channels // config.lanes)),
+            "passes_last": range(config.max_passes),
             "split": range(len(config.splits)),
             "weights": WeightsLayout(config),
             "input": InputLayout(config),
@@ -371,7 +417,7 @@ class LayerDescriptor(data.StructLayout):
         if len(config.dataflows) > 1:
             members["dataflow"] = Dataflow
         if config.csc:
-            members["run"] = RunLayout(config)
+            members |= {"run": RunLayout(config), "edges": EdgesLayout(config)}
         if config.rsnn:
             members["sparse"] = SparseLayout(config)
         if config.vector:

@@ -90,7 +90,7 @@ class Sequencer(wiring.Component):
             self.final.eq(pass_index == layer.passes_last),
             self.blocks_last.eq(Mux(self.final, layer.weights.final_blocks_last, layer.weights.blocks_last)),
             self.final_beats_last.eq(Mux(self.final, layer.post.final_beats_last, self.config.post_beats - 1)),
-            self.released_words.eq(layer.weights.words),
+            self.released_words.eq(layer.weights.pass_words),
         ]
         if self.config.rsnn:
             sparse = layer.sparse
@@ -110,6 +110,8 @@ class Sequencer(wiring.Component):
                     pass_index.eq(0),
                     self.first_channel.eq(upcoming.output.first_channel),
                 ]
+                with m.If(upcoming.weights.kept):
+                    m.d.sync += self.weights_base.eq(upcoming.weights.base)
                 m.next = "WEIGHTS"
             with m.State("WEIGHTS"):
                 with m.If(moves_only(layer.operation) | (ready_passes != 0)):
@@ -122,7 +124,7 @@ class Sequencer(wiring.Component):
                     with m.If(~moves_only(layer.operation)):
                         m.d.comb += self.release.eq(1)
                         m.d.sync += [
-                            self.weights_base.eq(self.weights_base + layer.weights.words),
+                            self.weights_base.eq(self.weights_base + layer.weights.pass_words),
                             self.parity.eq(~self.parity),
                         ]
                     m.d.sync += [

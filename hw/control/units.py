@@ -22,8 +22,9 @@ class UnitTag(data.StructLayout):
     """Names one output pixel under way.
 
     `sequence`: its number, modulo `unit_window`; `address`: the activation word where its channel 0 belongs;
-    `pool_first`, `pool_last`: this result opens and closes the pooling window (both set without pooling). Of `rsnn`
-    the result is a segment of one map instead: `map`, its number in the pass, and `segment`, modulo 4.
+    `pool_first`, `pool_last`: this result opens and closes the pooling window (both set without pooling); `block`: of
+    maps, that the first group of a set has the result of. Of `rsnn` the result is a segment of one map instead: `map`,
+    its number in the pass, and `segment`, modulo 4.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -32,6 +33,7 @@ class UnitTag(data.StructLayout):
             "address": config.activation_address_bits,
             "pool_first": 1,
             "pool_last": 1,
+            "block": range(config.max_rounds),
         }
         if config.rsnn:
             members |= {"map": range(config.groups * config.accumulators), "segment": 2}

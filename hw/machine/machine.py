@@ -36,7 +36,7 @@ from hw.machine.register_bank import RegisterBank
 from hw.machine.runner import Runner
 from hw.machine.verifier import Verifier
 from hw.machine.weight_fetcher import WeightFetcher
-from hw.memory.weights import weight_word
+from hw.memory.weights import weight_beat
 from hw.stream.layouts import FeatureBeat
 
 
@@ -101,7 +101,7 @@ class Machine(wiring.Component):
                 **(words if streams else {}),
                 "bus": In(HostBus()),
                 "layers": Out(stream.Signature(LayerDescriptor(core))),
-                "weights": Out(stream.Signature(weight_word(core))),
+                "weights": Out(stream.Signature(weight_beat(core))),
                 "features_in": Out(stream.Signature(FeatureBeat(core))),
                 "features_out": In(stream.Signature(FeatureBeat(core))),
                 "reports": In(stream.Signature(LayerReport())),

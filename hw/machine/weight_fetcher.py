@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import AcceleratorConfig
 from hw.machine.program_memory import ProgramRead
-from hw.memory.weights import weight_word
+from hw.memory.weights import weight_beat
 from hw.stream.register import SkidBuffer
 
 
@@ -27,7 +27,7 @@ class WeightFetcher(wiring.Component):
     job to its first word.
 
     Ports: `jobs` In stream of `WeightJob`, taken when the job before is read; `read` Out `ProgramRead`; `lost` In (an
-    urgent read takes the port); `words` Out stream of weight words, without a combinational path to `read`.
+    urgent read takes the port); `words` Out stream of beats of weights, without a combinational path to `read`.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -37,13 +37,13 @@ class WeightFetcher(wiring.Component):
                 "jobs": In(stream.Signature(WeightJob(config))),
                 "read": Out(ProgramRead(config)),
                 "lost": In(1),
-                "words": Out(stream.Signature(weight_word(config.core))),
+                "words": Out(stream.Signature(weight_beat(config.core))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = SkidBuffer(weight_word(self.config.core))
+        m.submodules.buffer = buffer = SkidBuffer(weight_beat(self.config.core))
         connect(m, producer=buffer.o, consumer=flipped(self.words))
         job = Signal(WeightJob(self.config))  # what is still to read
         pending = Signal()  # a word lies in the read port's register

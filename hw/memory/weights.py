@@ -15,6 +15,15 @@ def weight_word(config: CoreConfig) -> data.ArrayLayout:
     return data.ArrayLayout(signed(config.weight_bits), config.lanes)
 
 
+def weight_beat(config: CoreConfig) -> data.ArrayLayout:
+    """Layout of a beat of the weight stream: a byte per lane, lane 0 in the least significant bits.
+
+    It holds a weight word of 8-bit weights, several of narrower ones, the first in the least significant bits, or half
+    a word of 16-bit ones, the lower half first.
+    """
+    return data.ArrayLayout(signed(8), config.lanes)
+
+
 def weights_port(config: CoreConfig) -> wiring.Signature:
     """Of a reader of a group's weight memory: address and enable out, data in, one cycle later."""
     return wiring.Signature(

@@ -47,18 +47,18 @@ def test_random_chains(seed, stalls):
 
 
 SHAPES = {
-    "stride 1": ((11, 10), 16, (3, 3), (1, 1), 0.03),
-    "rows of one run": ((18, 6), 16, (3, 3), (1, 1), 0.03),
-    "stride 2": ((15, 12), 16, (3, 3), (2, 2), 0.03),
-    "a single set": ((12, 10), 8, (3, 3), (1, 1), 0.03),
-    # Bound by the banks, in which readers meet by chance: that is only estimated.
-    "larger than the window": ((11, 10), 16, (5, 5), (1, 1), 0.15),
+    "stride 1": ((11, 10), 16, (3, 3), (1, 1)),
+    "rows of one run": ((18, 6), 16, (3, 3), (1, 1)),
+    "stride 2": ((15, 12), 16, (3, 3), (2, 2)),
+    "a single set": ((12, 10), 8, (3, 3), (1, 1)),
+    # Bound by the banks, in which readers meet.
+    "larger than the window": ((11, 10), 16, (7, 5), (1, 1)),
 }
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_cycles_are_as_predicted(name):
-    size, channels, kernel, stride, tolerance = SHAPES[name]
+    size, channels, kernel, stride = SHAPES[name]
     builder = GraphBuilder(1)
     same = tuple((extent // 2, extent // 2) for extent in kernel)
     source = builder.input((1, *size, channels))
@@ -66,7 +66,7 @@ def test_cycles_are_as_predicted(name):
     (layer,) = run(builder, network, 1).layers
     measured, predicted = layer.counters.cycles, layer.prediction.cycles
     assert layer.dataflow == "csc" and measured > 400
-    assert abs(predicted - measured) <= tolerance * measured, (measured, predicted, layer.entry.layer)
+    assert abs(predicted - measured) <= 0.02 * measured, (measured, predicted, layer.entry.layer)
     # Every tap inside the map was multiplied once for each channel.
     rows, columns = (
         sum(0 <= o * s - k // 2 + t < n for o in range((n - 1) // s + 1) for t in range(k))

@@ -11,7 +11,7 @@ ADDRESSES = 1 << CoreConfig().activation_address_bits
 
 
 def core(groups: int, lanes: int, post_lanes: int) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=False)
+    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=WORD_ELEMENTS % lanes == 0)
 
 
 class Pass:
@@ -20,22 +20,37 @@ class Pass:
     Attributes
     ----------
     results
-        For each group, one a unit of its set. The groups of blocks beyond the last have some, too.
+        For each group, one a unit of its set, for each round. The groups of blocks beyond the last have some, too.
     """
 
-    def __init__(self, config: CoreConfig, channel_groups: int, units: int, rng: random.Random, **chosen: int) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: CoreConfig,
+        channel_groups: int,
+        units: int,
+        rng: random.Random,
+        rounds: int = 1,
+        **chosen: int,
+    ) -> None:
+        self.config, self.rounds = config, rounds
         self.width = channel_groups
         self.settings = {
             "split": config.splits.index((channel_groups, config.groups // channel_groups)),
-            "blocks_last": rng.randrange(channel_groups),
+            "blocks_last": rng.randrange((rounds - 1) * channel_groups, rounds * channel_groups),
             "final_beats_last": rng.randrange(config.post_beats),
             "parity": rng.getrandbits(1),
             "first_channel": rng.randrange(0, 1000, config.post_lanes),
             **chosen,
         }
         self._units = units
-        tags = {head: [self._tag(rng) for _ in range(units)] for head in self.heads}
+        tags = {
+            head: [
+                tag | {"block": number * channel_groups}
+                for tag in [self._tag(rng) for _ in range(units)]
+                for number in range(rounds)
+            ]
+            for head in self.heads
+        }
         self.results: list[list[dict[str, Any]]] = [
             [{"accumulators": self._accumulators(rng), "tag": tag} for tag in tags[group - group % channel_groups]]
             for group in range(config.groups)
@@ -65,15 +80,15 @@ class Pass:
         expected = []
         for number in range(self.beats_of_set):
             block, beat = divmod(number, beats)
-            result = self.results[head + block][unit]
-            tag = self.results[head][unit]["tag"]
+            group, order = head + block % self.width, unit * self.rounds + block // self.width
+            result, tag = self.results[group][order], self.results[head][order]["tag"]
             channel = self.settings["first_channel"] + number * lanes
             last = number == self.beats_of_set - 1
             expected.append(
                 {
                     "accumulators": result["accumulators"][beat * lanes :][:lanes],
                     "parameters": (self.settings["parity"] * self.config.groups + block) * beats + beat,
-                    "slot": (head + block) * beats + beat,
+                    "slot": group * beats + beat,
                     "pool_first": tag["pool_first"],
                     "pool_last": tag["pool_last"],
                     "destination": {
@@ -90,13 +105,16 @@ class Pass:
         """The sets come whole, one after another, each in its own order; returns whose turn it was, each time."""
         turns = []
         taken = dict.fromkeys(self.heads, 0)
-        for first in range(0, len(beats), self.beats_of_set):
-            chunk = beats[first : first + self.beats_of_set]
-            head = chunk[0]["slot"] // self.config.post_beats
-            assert chunk == self.beats(head, taken[head]), f"set {head}, unit {taken[head]}, {where}"
+        while beats:
+            head = beats[0]["slot"] // self.config.post_beats
+            unit, number = divmod(taken[head], self.rounds)
+            of_round = self.width * self.config.post_beats
+            expected = self.beats(head, unit)[number * of_round : (number + 1) * of_round]
+            chunk, beats = beats[: len(expected)], beats[len(expected) :]
+            assert chunk == expected, f"set {head}, unit {unit}, round {number}, {where}"
             taken[head] += 1
             turns.append(head)
-        assert set(taken.values()) == {self._units}, where
+        assert set(taken.values()) == {self._units * self.rounds}, where
         return turns
 
     def run(self, stalls: tuple[str, str], seed: int) -> tuple[int, list[int]]:
@@ -129,8 +147,9 @@ SPLITS = [
 @pytest.mark.parametrize("channel_groups, config", SPLITS, ids=lambda v: str(getattr(v, "groups", v)))
 def test_random_results(channel_groups, config, stalls):
     seed = 100 * config.groups + channel_groups
-    one = Pass(config, channel_groups, 8, random.Random(seed))
-    one.run(stalls, seed)
+    for rounds in {1, config.max_rounds // channel_groups} - {0}:
+        one = Pass(config, channel_groups, 8, random.Random(seed), rounds)
+        one.run(stalls, seed)
 
 
 @pytest.mark.parametrize("channel_groups, blocks_last, final_beats_last", [(2, 0, 0), (3, 0, 1), (3, 2, 0), (3, 2, 3)])

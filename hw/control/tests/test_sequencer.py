@@ -34,7 +34,7 @@ def random_layer(rng: random.Random) -> dict[str, Any]:
         "passes_last": 0 if moves(operation) else rng.choice([0, 0, 1, 3]),
         "split": rng.randrange(len(CONFIG.splits)),
         "weights": {
-            "words": rng.randint(1, CONFIG.weight_depth),
+            "pass_words": rng.randint(1, CONFIG.weight_depth),
             "blocks_last": rng.randrange(CONFIG.groups),
             "final_blocks_last": rng.randrange(CONFIG.groups),
         },
@@ -187,8 +187,8 @@ class Bench:
     def _check_release(self, seen: dict[str, int]) -> None:
         layer = self._layer
         assert layer and self._running and self._idle, self._where()
-        assert seen["released_words"] == layer["weights"]["words"], self._where()
-        self._base = (self._base + layer["weights"]["words"]) % CONFIG.weight_depth
+        assert seen["released_words"] == layer["weights"]["pass_words"], self._where()
+        self._base = (self._base + layer["weights"]["pass_words"]) % CONFIG.weight_depth
         self._parity ^= 1
         self._held -= 1
         self._end_pass()

@@ -6,6 +6,7 @@ import pytest
 from amaranth.hdl import Value
 
 from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.control.descriptor import Operation
 from hw.control.weight_loader import WeightLoader
 from sim.harness.amaranth_sim import simulate, stream_put, stream_source
 from sim.harness.payload import unpack
@@ -13,8 +14,10 @@ from sim.harness.payload import unpack
 DEPTH = 32
 
 
-def core(groups: int, lanes: int = 4, post_lanes: int = 2) -> CoreConfig:
-    return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, csc=False)
+def core(groups: int, lanes: int = 4, post_lanes: int = 2, weight_bits: int = 8) -> CoreConfig:
+    return CoreConfig(
+        groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, weight_bits=weight_bits, csc=False
+    )
 
 
 @dataclass
@@ -33,25 +36,44 @@ class Layer:
     passes: int
     blocks: int
     final_blocks: int
+    held: bool = False  # words alone arrive, to `base`
+    kept: bool = False  # and parameters alone, for words that are there
+    base: int = 0
+
+    @property
+    def rounds(self) -> int:
+        """Blocks that a group may hold."""
+        return -(-self.blocks // self.channel_groups)
+
+    @property
+    def pass_words(self) -> int:
+        """Words that a pass has room for in each group."""
+        return self.rounds * self.words
 
     def fields(self, config: CoreConfig) -> dict[str, Any]:
         weights = {
             "words": self.words,
+            "pass_words": self.pass_words,
             "blocks_last": self.blocks - 1,
             "final_blocks_last": self.final_blocks - 1,
+            "kept": self.kept,
+            "base": self.base,
         }
         split = config.splits.index((self.channel_groups, config.groups // self.channel_groups))
-        return {"passes_last": self.passes - 1, "split": split, "weights": weights}
+        operation = Operation.HOLD if self.held else Operation.CONVOLVE
+        return {"operation": operation, "passes_last": self.passes - 1, "split": split, "weights": weights}
 
 
 def random_layer(config: CoreConfig, rng: random.Random) -> Layer:
     channel_groups = rng.choice([c for c, _ in config.splits])
+    blocks = rng.choice([channel_groups, rng.randint(channel_groups, config.groups)])
+    rounds = -(-blocks // channel_groups)
     return Layer(
         channel_groups,
-        words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]),
+        words=rng.choice([1, 2, 5, DEPTH // 2, DEPTH // 2 + 1, DEPTH]) // rounds or 1,
         passes=rng.choice([1, 1, 2, 4]),
-        blocks=channel_groups,
-        final_blocks=rng.randint(1, channel_groups),
+        blocks=blocks,
+        final_blocks=rng.randint(1, blocks),
     )
 
 
@@ -64,6 +86,8 @@ class Stream:
         self.passes: list[Pass] = []
         self._base = 0
         for layer in layers:
+            if layer.held or layer.kept:
+                self._base = layer.base
             for index in range(layer.passes):
                 self._add_pass(layer, layer.final_blocks if index == layer.passes - 1 else layer.blocks)
 
@@ -72,20 +96,35 @@ class Stream:
         self.beats.append(beat)
         return beat
 
+    def _words(self, count: int) -> list[list[int]]:
+        """Weight words, in beats of a byte a lane."""
+        bits, lanes = self._config.weight_bits, self._config.lanes
+        half = 1 << (bits - 1)
+        words = [[self._rng.randrange(-half, half) for _ in range(lanes)] for _ in range(count)]
+        stream = sum(
+            (value % (2 * half)) << (word * lanes + lane) * bits
+            for word, values in enumerate(words)
+            for lane, value in enumerate(values)
+        )
+        data = stream.to_bytes(-(-count * bits // 8) * lanes, "little")
+        signed = [byte - 256 * (byte > 127) for byte in data]
+        self.beats += [signed[at : at + lanes] for at in range(0, len(signed), lanes)]
+        return words
+
     def _add_pass(self, layer: Layer, blocks: int) -> None:
         config = self._config
-        one = Pass(layer.words)
+        one = Pass(layer.pass_words)
         parity = len(self.passes) % 2
         for block in range(blocks):
-            for beat in range(config.post_beats):
+            for beat in range(0 if layer.held else config.post_beats):
                 entry = (parity * config.groups + block) * config.post_beats + beat
                 for plane in range(PARAMETER_PLANES):
                     one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
-            for word in range(layer.words):
-                beat_data = self._beat()
-                for group in range(block, config.groups, layer.channel_groups):
-                    one.weights[group, (self._base + word) % DEPTH] = beat_data
-        self._base = (self._base + layer.words) % DEPTH
+            for word, values in enumerate(self._words(0 if layer.kept else layer.words)):
+                at = self._base + block // layer.channel_groups * layer.words + word
+                for group in range(block % layer.channel_groups, config.groups, layer.channel_groups):
+                    one.weights[group, at % DEPTH] = values
+        self._base = (self._base + layer.pass_words) % DEPTH
         self.passes.append(one)
 
 
@@ -183,6 +222,31 @@ def test_each_pass_is_whole_until_it_is_released(groups, lanes, post_lanes, stal
     bench.run()
     # Nothing was written anywhere else.
     assert bench.writes == sum(len(one.weights) for one in bench.stream.passes), f"seed {seed}"
+
+
+@pytest.mark.parametrize("weight_bits", [2, 4, 16])
+@pytest.mark.parametrize("lanes, post_lanes", [(1, 1), (4, 4)])
+def test_weights_of_another_width(lanes, post_lanes, weight_bits):
+    rng = random.Random(weight_bits)
+    config = core(2, lanes, post_lanes, weight_bits)
+    layers = [random_layer(config, rng) for _ in range(4)]
+    Bench(config, layers, "random", 20, seed=weight_bits).run()
+
+
+@pytest.mark.parametrize("stalls", ["none", "random"])
+def test_words_that_are_kept(stalls):
+    """They are brought to places of their own, and stay when parameters alone come for them."""
+    config = core(4)
+    shapes = [(2, 3, 2, 4, 3, 0), (1, 5, 1, 1, 1, 12), (4, 2, 3, 4, 2, 20)]
+    held = [Layer(*shape[:5], held=True, base=shape[5]) for shape in shapes]
+    kept = [Layer(*shape[:5], kept=True, base=shape[5]) for shape in shapes]
+    bench = Bench(config, [*held, *kept, *kept[::-1]], stalls, 10, seed=3)
+    bench.run()
+    brought = [one for one in bench.stream.passes if one.weights and not one.parameters]
+    assert len(brought) == sum(layer.passes for layer in held)
+    for one in brought:
+        assert {place: bench.weights[place] for place in one.weights} == one.weights
+    assert bench.writes == sum(len(one.weights) for one in brought)
 
 
 def test_a_beat_a_cycle():

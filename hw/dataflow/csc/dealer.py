@@ -51,6 +51,7 @@ class RunDealer(wiring.Component):
         column_words = self._place_columns(m, run, dealt, row_done)
         tap, at = Signal.like(rows.tap_last), Signal.like(rows.start)
         tap_words, inside_words = Signal.like(run.words), Signal.like(run.words)
+        tap_weights = Signal.like(run.weights)
         row_at, row_words = Signal.like(rows.start), Signal.like(run.words)
         count = Signal.like(rows.tap_last)
         with m.FSM():
@@ -61,14 +62,17 @@ class RunDealer(wiring.Component):
             with m.State("ROW"):
                 m.d.comb += self.busy.eq(1)
                 m.d.sync += [tap.eq(0), count.eq(0), at.eq(row_at), tap_words.eq(row_words)]
+                m.d.sync += [tap_weights.eq(0), run.vectors.eq(0)]
                 m.next = "TAPS"
             with m.State("TAPS"):
                 m.d.comb += self.busy.eq(1)
                 m.d.sync += [tap.eq(tap + 1), at.eq(at + rows.tap_step), tap_words.eq(tap_words + rows.tap_words)]
+                m.d.sync += tap_weights.eq(tap_weights + layer.window.channels)
                 with m.If((at >= 0) & (at <= layer.input.rows_last)):
                     m.d.sync += [count.eq(count + 1), run.rows_last.eq(count)]
+                    m.d.sync += run.vectors.eq(run.vectors + layer.edges.vectors_last + 1)
                     with m.If(count == 0):
-                        m.d.sync += [inside_words.eq(tap_words), run.weights.eq(tap)]
+                        m.d.sync += [inside_words.eq(tap_words), run.weights.eq(tap_weights)]
                 with m.If(tap == rows.tap_last):
                     m.next = "DEAL"
             with m.State("DEAL"):

@@ -36,6 +36,19 @@ def test_random_operations_give_what_the_model_gives(config, source, sink):
     assert results.beats == expected, f"seed {seed}"
 
 
+@pytest.mark.parametrize("activation_bits", [8, 16])
+@pytest.mark.parametrize("weight_bits", [2, 4, 8, 16])
+def test_every_width_at_its_corners(weight_bits, activation_bits):
+    """Sums of products of the largest and smallest values, and of random ones; those of 16 bits wrap."""
+    config = SMALL.with_changes(weight_bits=weight_bits, activation_bits=activation_bits)
+    operations = list(random_operations(config, 60, random.Random(weight_bits)))
+    expected = GroupModel(config).results(operations)
+    group = MacGroup(config, TAG_BITS)
+    results = StreamSink(group.results, count=len(expected))
+    simulate(group, stream_source(group.operands, operations), results)
+    assert results.beats == expected
+
+
 @pytest.mark.parametrize("accumulators", [1, 4])
 def test_a_first_operation_clears_masked_lanes_too(accumulators):
     config = SMALL.with_changes(accumulators=accumulators)

@@ -14,7 +14,7 @@ from hw.control.sequencer import LayerReport
 from hw.core import CoreErrors
 from hw.machine.machine import Machine
 from hw.machine.program import ProgramImage
-from hw.memory.weights import weight_word
+from hw.memory.weights import weight_beat
 from hw.stream.layouts import FeatureBeat
 
 PACKET_FAULT, COLLISION_FAULT, HANG = 1, 2, 3
@@ -35,7 +35,7 @@ class FakeCore(wiring.Component):
         super().__init__(
             {
                 "layers": In(stream.Signature(LayerDescriptor(config))),
-                "weights": In(stream.Signature(weight_word(config))),
+                "weights": In(stream.Signature(weight_beat(config))),
                 "features_in": In(stream.Signature(FeatureBeat(config))),
                 "features_out": Out(stream.Signature(FeatureBeat(config))),
                 "reports": Out(stream.Signature(LayerReport())),

@@ -14,7 +14,7 @@ from hw.machine.program_memory import ProgramMemory, ProgramRead
 from hw.machine.tests.bus import ask_target
 from hw.machine.tests.configs import random_words, small_config
 from hw.machine.weight_fetcher import WeightFetcher, WeightJob
-from hw.memory.weights import weight_word
+from hw.memory.weights import weight_beat
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_source
 from sim.harness.payload import pack
 
@@ -28,7 +28,7 @@ class Fetching(wiring.Component):
             {
                 "urgent": In(ProgramRead(config)),
                 "jobs": In(stream.Signature(WeightJob(config))),
-                "words": Out(stream.Signature(weight_word(config.core))),
+                "words": Out(stream.Signature(weight_beat(config.core))),
             }
         )
 
@@ -88,7 +88,7 @@ def test_every_word_comes_once_and_in_order(stalls, probability, seed):
         UrgentReads(bench.urgent, words, probability, seed),
         sink,
     )
-    assert [pack(weight_word(config.core), word) for word in sink.beats] == expected, f"seed {seed}"
+    assert [pack(weight_beat(config.core), word) for word in sink.beats] == expected, f"seed {seed}"
 
 
 def test_a_word_a_cycle_from_the_third_cycle_on():

@@ -1,18 +1,18 @@
 import random
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from typing import Any
 
 import pytest
 from amaranth.hdl import Value
 
+from compiler.csc_walk import edge_walk
 from hw.config import WORD_ELEMENTS
 from hw.control.units import unit_window
 from hw.dataflow.csc.front_end import CscFrontEnd
-from hw.dataflow.csc.tests.cases import EDGES, SMALL, DepthwiseCase, make_case, random_case
+from hw.dataflow.csc.tests.cases import EDGES, SMALL, Case, Step, cases, depthwise, random_case
 from hw.memory.tests.ports import ActivationReadPort, WeightReadPort
 from sim.harness.amaranth_sim import simulate
 from sim.harness.payload import unpack
-from sim.random_layers import LayerShape
 
 
 class Bench:
@@ -31,14 +31,14 @@ class Bench:
         Of the last pass, from its start to its last operands.
     """
 
-    def __init__(self, case: DepthwiseCase, willing: float, seed: int, stalls: str = "random") -> None:
+    def __init__(self, case: Case, willing: float, seed: int, stalls: str = "random") -> None:
         self.case, self.seed, self._willing, self._stalls = case, seed, willing, stalls
         self._rng = rng = random.Random(seed)
         config = case.config
-        bits = config.activation_bits
+        bits, half = config.activation_bits, 1 << (config.weight_bits - 1)
         self.words = [[rng.randrange(1 << bits) for _ in range(WORD_ELEMENTS)] for _ in range(config.activation_words)]
         self.weights = [
-            [[rng.randrange(-128, 128) for _ in range(config.lanes)] for _ in range(config.weight_depth)]
+            [[rng.randrange(-half, half) for _ in range(config.lanes)] for _ in range(config.weight_depth)]
             for _ in range(config.groups)
         ]
         self.base = rng.randrange(config.weight_depth)
@@ -75,19 +75,17 @@ class Bench:
             await ctx.tick()
             ctx.set(front_end.start, 0)
             await self._pass(ctx, index, blocks)
-            self.base = (self.base + case.conv.map_weights) % case.config.weight_depth
+            self.base = (self.base + case.fields["weights"]["pass_words"]) % case.config.weight_depth
         self._over = True
 
     async def _pass(self, ctx: Any, index: int, blocks: int) -> None:
         """Take operands until each block of each output is done, and a while longer; then check them."""
         taken: list[list[dict[str, Any]]] = [[] for _ in range(self.case.config.groups)]
         first = self._sequence
-        left, self.cycles, issued = blocks * len(self.case.units()), 0, 0
+        left, self.cycles = blocks * len(self.case.units()), 0
         while left:
-            before = left
             left -= await self._cycle(ctx, taken)
             self.cycles += 1
-            issued += before - left
         for _ in range(20):
             assert not await self._cycle(ctx, taken), f"more than there is, seed {self.seed}"
         assert not ctx.get(self._front_end.busy)
@@ -110,10 +108,13 @@ class Bench:
         valid, payloads = signals[: len(taken)], signals[len(taken) :]
         finished = 0
         for group, port in enumerate(front_end.operands):
-            assert issued >> group & 1 == (valid[group] and ready[group])
+            counted = 0
             if valid[group] and ready[group]:
                 taken[group].append(unpack(port.payload.shape(), payloads[group]))
                 finished += taken[group][-1]["last"]
+                # Of two operations for one edge the second, which has the last lane.
+                counted = taken[group][-1]["mask"] >> (self.case.config.lanes - 1)
+            assert issued >> group & 1 == counted
         return finished
 
     def _check(self, taken: list[list[dict[str, Any]]], first: int, index: int, blocks: int) -> None:
@@ -122,56 +123,89 @@ class Bench:
         units = case.units()
         assert self._sequence - first == len(units), where
         width, window = case.mapping.channel_groups, unit_window(case.config)
-        by_block: dict[int, list[int]] = defaultdict(list)
+        by_position: dict[int, list[int]] = defaultdict(list)
         for group, operations in enumerate(taken):
-            block = group % width
+            left = deque(operations)
+            used = group % width < blocks
             numbers: list[int] = []
-            while operations:
-                number = (operations[0]["tag"]["sequence"] - first) % window
+            while left:
+                number = (left[0]["tag"]["sequence"] - first) % window
                 # Numbers come round again in a long layer; a group's units come in order.
                 while numbers and number <= numbers[-1]:
                     number += window
-                channel = index * case.mapping.pass_maps + block * case.config.lanes
-                expected = self._expected(units[number], group, channel)
-                got, operations = operations[: len(expected)], operations[len(expected) :]
-                assert [{name: beat[name] for name in expected[0]} for beat in got] == expected, where
-                assert {beat["tag"]["address"] for beat in got} == {case.result_address(units[number])}, where
-                assert all(beat["tag"]["pool_first"] and beat["tag"]["pool_last"] for beat in got), where
+                self._check_unit(left, units[number], group, index, where)
                 numbers.append(number)
-            by_block[block] += numbers
-            if block == 0:
+            by_position[group % width] += numbers
+            if group % width == 0:
                 of_head = numbers
-            assert numbers == (of_head if block < blocks else []), where
-        for block, numbers in by_block.items():
-            assert sorted(numbers) == (list(range(len(units))) if block < blocks else []), f"block {block}, {where}"
+            assert numbers == (of_head if used else []), where
+        for position, numbers in by_position.items():
+            assert sorted(numbers) == (list(range(len(units))) if position < blocks else []), where
 
-    def _expected(self, unit: tuple[int, int], group: int, channel: int) -> list[dict[str, Any]]:
-        """The operands of an output in a group, without the tag."""
-        case, taps = self.case, self.case.taps(unit)
-        return [
-            {
-                "activations": case.vector(self.words, pixel, channel),
-                "weights": self.weights[group][(self.base + number) % case.config.weight_depth],
-                "mask": (1 << case.config.lanes) - 1,
-                "first": int(order == 0),
-                "last": int(order == len(taps) - 1),
-            }
-            for order, (number, pixel) in enumerate(taps)
-        ]
+    def _check_unit(
+        self, left: deque[dict[str, Any]], unit: tuple[int, int], group: int, index: int, where: str
+    ) -> None:
+        """Take the operations of an output: tap by tap, of each tap block by block, of each block edge by edge."""
+        case = self.case
+        firsts, width = case.blocks(index, group), case.mapping.channel_groups
+        words = case.fields["weights"]["words"]
+        # A row of packed taps may lie in the padding as a whole, and has no operations then.
+        by_tap = [taps for taps in zip(*(case.tap_steps(unit, first) for first in firsts), strict=True) if taps[0]]
+        for order, blocks in enumerate(by_tap):
+            for number, steps in enumerate(blocks):
+                for step in steps:
+                    ends = (order == 0 and step is steps[0], order == len(by_tap) - 1 and step is steps[-1])
+                    tags = self._check_step(left, step, group, number * words, ends, where)
+                    for tag in tags:
+                        assert tag["block"] == number * width, where
+                        assert tag["address"] == case.result_address(unit), where
+                        assert tag["pool_first"] and tag["pool_last"], where
+
+    def _check_step(
+        self,
+        left: deque[dict[str, Any]],
+        step: Step,
+        group: int,
+        before: int,
+        ends: tuple[bool, bool],
+        where: str,
+    ) -> list[dict[str, int]]:
+        """Take the operations of an edge, two if lanes start over; returns their tags."""
+        config, (weight, channels, pixel) = self.case.config, step
+        everyone = (1 << config.lanes) - 1
+        taken = [left.popleft()]
+        if taken[0]["mask"] != everyone:
+            taken.append(left.popleft())
+            assert taken[0]["mask"] ^ taken[1]["mask"] == everyone, where
+        word = self.weights[group][(self.base + before + weight) % config.weight_depth]
+        for lane, channel in enumerate(channels):
+            (operation,) = (one for one in taken if one["mask"] >> lane & 1)
+            if channel is not None and channel < self.case.conv.channels:
+                expected = self.case.activation(self.words, pixel, channel)
+                assert operation["activations"][lane] == expected, f"lane {lane}, {step}, {where}"
+        for order, operation in enumerate(taken):
+            assert operation["weights"] == word, f"{step}, {where}"
+            found = (bool(operation["first"]), bool(operation["last"]))
+            assert found == (ends[0] and order == 0, ends[1] and order == len(taken) - 1), f"{step}, {where}"
+        return [operation["tag"] for operation in taken]
 
 
 @pytest.mark.parametrize("willing", [1, 0.5])
-@pytest.mark.parametrize("shape", EDGES.values(), ids=EDGES)
-def test_edges(shape, willing):
-    Bench(make_case(shape, channel_groups=2), willing, seed=1).run()
+@pytest.mark.parametrize("kind", EDGES.values(), ids=EDGES)
+def test_edges(kind, willing):
+    found = cases(kind)
+    # The longest runs of the narrowest and of the widest set of groups.
+    for case in {found[0].mapping.channel_groups: found[0], found[-1].mapping.channel_groups: found[-1]}.values():
+        Bench(case, willing, seed=1).run()
 
 
 CONFIGS = {
     "1x1": SMALL.with_changes(groups=1, lanes=1, post_lanes=1, activation_banks=1, activation_depth=512),
     "2x4": SMALL,
-    "3x16": SMALL.with_changes(groups=3, lanes=16),
-    "4x2 of 16 bits": SMALL.with_changes(groups=4, lanes=2, post_lanes=2, activation_bits=16),
+    "3x16, narrow weights": SMALL.with_changes(groups=3, lanes=16, weight_bits=2),
+    "4x2 of 16 bits": SMALL.with_changes(groups=4, lanes=2, post_lanes=2, activation_bits=16, weight_bits=16),
     "6x8, short window": SMALL.with_changes(groups=6, lanes=8, window_depth=4),
+    "4x4, an accumulator a block": SMALL.with_changes(groups=4, accumulators=4),
 }
 
 
@@ -182,19 +216,42 @@ def test_random_layers(name, seed):
     Bench(case, random.Random(seed).choice([0.2, 0.7, 1]), seed, random.Random(seed).choice(["none", "random"])).run()
 
 
-@pytest.mark.parametrize("run", [1, 2, 5, 10])
-def test_every_run_gives_the_same(run):
-    shape = LayerShape((3, 10), 4, 4, kernel=(3, 3), padding=((1, 1), (1, 1)))
-    Bench(make_case(shape, run=run), 0.8, seed=run).run()
+ROTATED = [
+    "depthwise",
+    "cyclic",
+    "cyclic, dilated by whole vectors",
+    "cyclic, dilated otherwise",
+    "cyclic, nodes that fill no vector",
+]
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_every_mapping_gives_the_same(name):
+    """Splits, blocks of maps a group, runs: with several sums under way in a group."""
+    found = cases(EDGES[name], SMALL.with_changes(accumulators=2))
+    assert {case.mapping.rounds for case in found} == ({1} if name == "depthwise" else {1, 2})
+    for seed, case in enumerate(found):
+        Bench(case, 0.8, seed).run()
 
 
 @pytest.mark.parametrize("kernel, stride", [((3, 3), (1, 1)), ((3, 3), (2, 2)), ((1, 5), (1, 1)), ((4, 1), (1, 1))])
 def test_a_group_takes_a_tap_each_cycle(kernel, stride):
     config = SMALL.with_changes(groups=1)
-    shape = LayerShape((8, 32), 4, 4, kernel=kernel, stride=stride)
-    case = make_case(shape, config)
+    case = cases(depthwise(8, 32, kernel=kernel, stride=stride), config)[-1]
     bench = Bench(case, 1, seed=1, stalls="none")
     bench.run()
     operations = sum(len(case.taps(unit)) for unit in case.units())
     # Filling, and a run that waits for the first column of taps of another row.
     assert operations <= bench.cycles <= operations * 1.02 + 16, (operations, bench.cycles)
+
+
+@pytest.mark.parametrize("name", ["cyclic, dilated by whole vectors", "cyclic, all nodes", "dense"])
+def test_a_group_takes_an_edge_each_cycle(name):
+    config = SMALL.with_changes(groups=1)
+    case = cases(EDGES[name], config)[-1]
+    bench = Bench(case, 1, seed=1, stalls="none")
+    bench.run()
+    (blocks, *_) = [len(case.blocks(case.mapping.passes - 1, 0))]
+    walk = edge_walk(case.conv, config, 1, case.mapping.rounds)
+    operations = sum(len(case.taps(unit)) for unit in case.units()) * walk.fan * blocks
+    assert operations <= bench.cycles <= operations + 12 + walk.vectors, (operations, bench.cycles)

@@ -34,7 +34,7 @@ _EXPECTED = {
     "lenet300_csc12": 0.9814,
     "lenet300_csc21": 0.9777,
     "lenet300_csc46": 0.9654,
-    "cifar_csc": 0.7160,
+    "cifar_csc6": 0.7160,
 }
 _COUNT = min(dataset.COUNT for dataset in _SETS.values())
 _BATCH = 250

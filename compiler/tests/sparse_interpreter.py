@@ -110,7 +110,8 @@ def sparse_pass(
     words, at = layer["weights"]["words"], 0
     length = core.post_beats * PARAMETER_PLANES * core.parameter_chunks
     assert words <= core.weight_depth
-    planes, sums = [], {}
+    planes: list[npt.NDArray] = []
+    sums: dict[int, Ints] = {}
     for _ in range(core.groups):
         part = stream[at : at + length].reshape(-1, core.parameter_chunks * core.lanes)[:, : core.post_lanes]
         planes.append(part.reshape(-1, PARAMETER_PLANES, core.post_lanes))

@@ -21,7 +21,7 @@ NARROW = CONFIG.with_changes(delta_bits=1, halo=0, lanes=1, post_lanes=1, accumu
 
 def unpacked(plan: SparsePlan, conv: Convolution, config: CoreConfig) -> np.ndarray:
     """The weights that the packed words stand for, by what each entry means."""
-    tiles, places, rotates = (part.ravel() for part in plan.shape.places)
+    tiles, places, rotates = (part.ravel().tolist() for part in plan.shape.places)
     index = {key: at for at, key in enumerate(zip(tiles, places, rotates, strict=True))}
     assert len(index) == len(tiles), "two weights of a kernel would meet the same pixel"
     found = np.zeros((conv.maps, conv.map_weights), np.int8)

@@ -5,7 +5,7 @@ import pytest
 
 from compiler.network_program import NetworkProgram, compile_network
 from compiler.tests.graphs import GraphBuilder
-from models.layers import MaxPool2D
+from models.layers import Conv2D, MaxPool2D
 from models.network import Network
 from sim.accelerator_run import run_program
 from sim.accelerator_samples import SMALL
@@ -25,6 +25,15 @@ ALL = SMALL.with_changes(
 SAME = ((1, 1), (1, 1))
 
 
+def prune(builder: GraphBuilder, density: float) -> int:
+    """Keep about that share of the last convolution's weights; returns how many."""
+    layer = builder.layers[-1]
+    assert isinstance(layer, Conv2D)
+    weights = np.where(builder.rng.random(layer.weights.shape) < density, layer.weights, np.int8(0))
+    builder.change(weights=weights)
+    return int(np.count_nonzero(weights))
+
+
 def pruned_chain(seed: int) -> tuple[GraphBuilder, Network]:
     """Convolutions with any share of zero weights, some with pooling, between depthwise layers and sums."""
     builder = GraphBuilder(seed)
@@ -34,8 +43,7 @@ def pruned_chain(seed: int) -> tuple[GraphBuilder, Network]:
         before = name
         maps = int(rng.choice([4, 7, 16]))
         name = builder.conv(name, maps, (3, 3), padding=SAME)
-        weights = builder.layers[-1].weights
-        builder.change(weights=np.where(rng.random(weights.shape) < density, weights, np.int8(0)))
+        prune(builder, density)
         if builder.shape(before) == builder.shape(name):
             name = builder.sum(before, name)
         elif rng.random() < 0.3 and min(builder.shape(name)[1:3]) > 3:
@@ -68,8 +76,7 @@ def test_random_chains(stalls):
 def test_a_pruned_layer_takes_fewer_cycles_than_with_nullhop_alone():
     builder = GraphBuilder(1)
     name = builder.conv(builder.input((1, 8, 8, 16)), 12, (3, 3), padding=SAME)
-    weights = builder.layers[-1].weights
-    builder.change(weights=np.where(builder.rng.random(weights.shape) < 0.2, weights, np.int8(0)))
+    nonzeros = prune(builder, 0.2)
     network = builder.build(name)
     values = builder.values(network)
     cycles = {}
@@ -80,6 +87,5 @@ def test_a_pruned_layer_takes_fewer_cycles_than_with_nullhop_alone():
         cycles[name] = layer.counters.cycles
         if name == "auto":
             # Each weight that is not zero is multiplied once for each pixel, and nothing else is counted.
-            nonzeros = np.count_nonzero(network.layers[0].weights)
             assert layer.dataflow == "rsnn" and layer.multiplies == nonzeros * 64
     assert cycles["auto"] < 0.5 * cycles["nullhop"], cycles

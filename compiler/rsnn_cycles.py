@@ -147,7 +147,7 @@ class RsnnPass:
         return float(begun[-1]) + self.slice_beats, slices
 
     def _loaded(self, start: int) -> Times | None:
-        return None if self.load is None else start + float(LOAD_LATENCY) + np.cumsum(self.load)
+        return None if self.load is None else np.cumsum(self.load).astype(np.float64) + start + LOAD_LATENCY
 
     def _rows_there(self, segment: int, loaded: Times | None, start: int) -> float:
         """When the input rows of a segment are in memory."""

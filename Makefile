@@ -137,7 +137,7 @@ accuracy: networks ## Classify the test images of CIFAR-10 or MNIST with the gol
 	$(BIN)/skipstone accuracy '$(NETWORK)' $(call options,JSON)
 
 .PHONY: train-pruned
-train-pruned: networks ## Train and prune LeNet-5 and ResNet-8 with PyTorch, into build/trained (an hour)
+train-pruned: networks ## Train and prune LeNet-5 and ResNet-8 with PyTorch, into build/trained (a quarter of an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
 	$(BIN)/python -m models.training.pruned
 

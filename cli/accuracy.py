@@ -33,8 +33,14 @@ _EXPECTED = {
     "resnet8": 0.8707,
     "lenet300_csc12": 0.9814,
     "lenet300_csc21": 0.9777,
-    "lenet300_csc46": 0.9654,
-    "cifar_csc": 0.7160,
+    "lenet300_csc46": 0.966,
+    "cifar_csc6": 0.7160,
+    "resnet8_pruned50": 0.8656,
+    "resnet8_pruned35": 0.8542,
+    "resnet8_pruned25": 0.8414,
+    "lenet5": 0.9923,
+    "lenet5_pruned30": 0.9905,
+    "lenet5_pruned10": 0.9752,
 }
 _COUNT = min(dataset.COUNT for dataset in _SETS.values())
 _BATCH = 250

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.errors import SkipstoneError
-from models.zoo import cifar10
+from models.zoo import cifar10, mnist
 
 LABELS: dict[str, tuple[str, ...]] = {
     "cifar10": cifar10.CLASSES,
+    "mnist": mnist.CLASSES,
     "keyword_spotting": (
         *("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"),
         *("unknown", "background noise"),

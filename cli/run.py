@@ -64,7 +64,8 @@ def run(
         Path | None, typer.Option(help="A .npy, .png or .jpg file; without it, a sample or random values.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Names of the classes: cifar10, keyword_spotting, visual_wake_words, or a file.")
+        str | None,
+        typer.Option(help="Names of the classes: cifar10, mnist, keyword_spotting, visual_wake_words, or a file."),
     ] = None,
     baud: Annotated[int, typer.Option(min=1, help="Bits a second of the serial port.")] = DEFAULT_BAUD_RATE,
     check: Annotated[

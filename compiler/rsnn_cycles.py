@@ -141,13 +141,13 @@ class RsnnPass:
         """When the collector is done with the results of a slot, and when each group's was taken."""
         order = np.argsort(ready, kind="stable")
         steps = np.arange(len(ready)) * float(self.slice_beats)
-        begun = np.maximum.accumulate(np.maximum(ready[order], free) - steps) + steps
+        begun: Times = np.maximum.accumulate(np.maximum(ready[order], free) - steps) + steps
         slices = np.empty_like(ready)
         slices[order] = begun + self.slice_beats - 1 - (2 if self.config.large else 1)
         return float(begun[-1]) + self.slice_beats, slices
 
     def _loaded(self, start: int) -> Times | None:
-        return None if self.load is None else start + float(LOAD_LATENCY) + np.cumsum(self.load)
+        return None if self.load is None else np.cumsum(self.load).astype(np.float64) + start + LOAD_LATENCY
 
     def _rows_there(self, segment: int, loaded: Times | None, start: int) -> float:
         """When the input rows of a segment are in memory."""

@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from models.errors import SkipstoneError
 
-_ONNX = ".onnx"
-
 
 class JudgeError(SkipstoneError):
     """A judge is missing, or refuses a file."""
@@ -23,18 +21,22 @@ class JudgeError(SkipstoneError):
 
 def title(path: Path) -> str:
     """The name of the judge of a file."""
-    return "ONNX Runtime" if path.suffix == _ONNX else "LiteRT reference kernels"
+    return "ONNX Runtime" if _is_onnx(path) else "LiteRT reference kernels"
 
 
 def available(path: Path | None = None) -> bool:
     """Whether the judge of a file is installed; LiteRT, if no file is given."""
-    package = "onnxruntime" if path is not None and path.suffix == _ONNX else "ai_edge_litert"
+    package = "onnxruntime" if path is not None and _is_onnx(path) else "ai_edge_litert"
     return find_spec(package) is not None
 
 
 def of(path: Path) -> Judge | OnnxJudge:
     """The judge of a file; raises JudgeError if it is not installed, or does not accept the file."""
-    return OnnxJudge(path) if path.suffix == _ONNX else Judge(path)
+    return OnnxJudge(path) if _is_onnx(path) else Judge(path)
+
+
+def _is_onnx(path: Path) -> bool:
+    return path.suffix.lower() == ".onnx"
 
 
 class Judge:

@@ -20,6 +20,6 @@ def test_vgg16_has_its_published_size():
     ],
 )
 def test_dealing_kernels_regains_what_the_model_says(dealing, expected):
-    """Within two hundredths of the figures of RSNN's model, of which the sampling is not known."""
+    """Within two hundredths of the figures of an earlier model, of which the sampling is not known."""
     for spread, figure in zip((0.1, 0.2, 0.4), expected, strict=True):
         assert utilisation(VGG16, spread, dealing, seeds=(0, 1, 2)) == pytest.approx(figure, abs=0.02), spread

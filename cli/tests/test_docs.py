@@ -14,7 +14,7 @@ import pytest
 from bench import markdown, results
 from cli.main import COMMANDS, _load
 from models.errors import SkipstoneError
-from models.importers.onnx.operators import _CONTRIBUTED, _STANDARD
+from models.importers.onnx.operators import _CONTRIBUTED, _CYCLIC, _STANDARD
 from models.importers.tflite.operators import _BUILDERS
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,12 @@ def test_commands_exist_with_these_options(page):
 
 @pytest.mark.parametrize(
     ("of", "names"),
-    [("TFLite", [name.upper() for name in _BUILDERS]), ("ONNX", _STANDARD), ("ONNX Runtime", _CONTRIBUTED)],
+    [
+        ("TFLite", [name.upper() for name in _BUILDERS]),
+        ("ONNX", _STANDARD),
+        ("ONNX Runtime", _CONTRIBUTED),
+        ("Skipstone", _CYCLIC),
+    ],
     ids=lambda x: str(x)[:6],
 )
 def test_every_operator_is_named(of, names):

@@ -92,7 +92,7 @@ def test_a_program_of_several_inputs(run, tmp_path):
     [
         (("--input", "none.npy"), "none.npy: there is no such file"),
         (("--labels", "cifar10"), "cifar10: has 10 labels; the program gives 6 values: give as many"),
-        (("--labels", "cifar100"), "cifar100: neither a file of labels nor one of cifar10, keyword_spotting, "),
+        (("--labels", "cifar100"), "cifar100: neither a file of labels nor one of cifar10, mnist, keyword_spotting, "),
         (("--check", "resnet8"), "--check resnet8: it has other inputs or outputs than the program of random_2"),
     ],
 )
@@ -111,6 +111,7 @@ def test_labels(tmp_path):
     assert read_labels("cifar10", 10) == cifar10.CLASSES
     assert {name: len(labels) for name, labels in LABELS.items()} == {
         "cifar10": 10,
+        "mnist": 10,
         "keyword_spotting": 12,
         "visual_wake_words": 2,
     }

@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 Fields = dict[str, Any]
 
 
-def _entries(words: npt.NDArray, core: CoreConfig) -> tuple[Fields, list[Fields]]:
+def group_entries(words: npt.NDArray, core: CoreConfig) -> tuple[Fields, list[Fields]]:
     """The header and the entries of a group."""
     layout, count = WeightEntry(core), header_words(core)
     shape = GroupHeader(core)
@@ -110,11 +110,12 @@ def sparse_pass(
     words, at = layer["weights"]["words"], 0
     length = core.post_beats * PARAMETER_PLANES * core.parameter_chunks
     assert words <= core.weight_depth
-    planes, sums = [], {}
+    planes: list[npt.NDArray] = []
+    sums: dict[int, Ints] = {}
     for _ in range(core.groups):
         part = stream[at : at + length].reshape(-1, core.parameter_chunks * core.lanes)[:, : core.post_lanes]
         planes.append(part.reshape(-1, PARAMETER_PLANES, core.post_lanes))
-        header, entries = _entries(stream[at + length : at + length + words], core)
+        header, entries = group_entries(stream[at + length : at + length + words], core)
         sums |= _sums(windows, header, entries, layer, core)
         at += length + words
     return np.concatenate(planes), sums, at

@@ -29,6 +29,12 @@ CONFIGS = {
     "2x8": AcceleratorConfig(CoreConfig(groups=2, lanes=8, post_lanes=2, activation_banks=2), program_depth=65536),
     # More lanes than a word has elements, three groups.
     "3x32": AcceleratorConfig(CoreConfig(groups=3, lanes=32, post_lanes=8, csc=False), program_depth=32768),
+    "4x8 without nullhop": AcceleratorConfig(
+        CoreConfig(
+            groups=4, lanes=8, nullhop=False, rsnn=True, accumulators=5, scratchpad_depth=512, weight_depth=2048
+        ),
+        program_depth=65536,
+    ),
 }
 
 
@@ -68,7 +74,7 @@ REFUSALS = ("lies in the padding", "weight_depth", "max_kernel", "post_lanes")
 """What a random graph may be refused for."""
 
 
-@pytest.mark.parametrize(("name", "first"), list(zip(CONFIGS, range(0, 120, 30), strict=True)))
+@pytest.mark.parametrize(("name", "first"), list(zip(CONFIGS, range(0, 150, 30), strict=True)))
 def test_every_tensor_of_random_graphs(name, first):
     kinds: Counter[str] = Counter()
     refused = 0

@@ -15,6 +15,7 @@ from sim.harness import toolchain
 SIZES = [
     pytest.param((1, 2), id="1x2", marks=pytest.mark.xdist_group("verilog 1x2")),
     pytest.param((2, 8), id="2x8", marks=pytest.mark.xdist_group("verilog 2x8")),
+    pytest.param((3, 4, ("nullhop", "rsnn")), id="3x4 auto", marks=pytest.mark.xdist_group("verilog 3x4")),
     pytest.param((8, 16), id="8x16", marks=[pytest.mark.xdist_group("verilog 8x16"), pytest.mark.slow]),
 ]
 NEEDS_VERILATOR = pytest.mark.skipif(

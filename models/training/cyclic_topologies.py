@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.sparsity.cyclic import SupportLayer, narrowing, one_path
+from models.sparsity.cyclic import SupportLayer, narrowing, several_paths
 from models.training.graph import Convolution, Cyclic, Dense, Flatten, GlobalAverage, Graph, Point, Step
 from models.training.topologies import IMAGE
 
@@ -65,9 +65,12 @@ def lenet300(name: str) -> Graph:
 # Inputs, outputs and stride of the 3x3 convolutions after the first.
 _CIFAR_CONVOLUTIONS = ((32, 32, 2), (32, 64, 2), (64, 64, 1), (64, 64, 1), (64, 64, 2))
 CIFAR_FANS: dict[str, dict[int, tuple[int, int]]] = {
-    "cifar_csc": {32: (8, 4), 64: (8, 8)},
+    "cifar_csc6": {32: (8, 4), 64: (8, 8)},
 }
-"""Fans of the two support layers of a convolution, by its input channels; each pair of ends has one path."""
+"""Fans of the two support layers of a convolution, by its input channels; each pair of ends has one path.
+
+The number in a network's name is how many times fewer parameters there are.
+"""
 
 
 def cifar(name: str) -> Graph:
@@ -79,7 +82,7 @@ def cifar(name: str) -> Graph:
         if name == "cifar_dense":
             steps.append(Convolution(title, (source,), (outputs, inputs, 3, 3), stride, padding))
             continue
-        cascade = one_path(inputs, outputs, CIFAR_FANS[name][inputs], kernel=(3, 3), nodes=inputs)
+        cascade = several_paths(inputs, outputs, CIFAR_FANS[name][inputs], kernel=(3, 3), nodes=inputs)
         steps += _cascade(title, source, cascade.layers, stride, padding)
     steps += [
         GlobalAverage("pool", (steps[-1].name,)),

@@ -24,7 +24,7 @@ TYPICAL_DENSITY = 0.5
 """Share of non-zero activations that a mapping is chosen for; no input is known then."""
 
 SIMULATED = 4
-"""Mappings of csc that are simulated to find the fastest."""
+"""Ways of csc to share the work, and runs of the best of them, that are simulated to find the fastest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,16 +161,28 @@ def fastest(found: Sequence[Candidate], config: CoreConfig, *, loads: bool = Fal
     Args:
         loads: the input arrives meanwhile; kept: the weights are there already.
 
-    What csc takes depends on no input: the best of it by a formula are simulated.
+    What csc takes depends on no input: where it is likely to be the fastest, it is simulated.
     """
     estimates = {one: estimate(one.conv, one.mapping, config, loads=loads, kept=kept) for one in found}
-    likely = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)[:SIMULATED]
-    others = [one for one in found if not one.mapping.run]
-    if others and likely and min(estimates[one] for one in others) <= estimates[likely[0]]:
-        return min(others, key=estimates.__getitem__)
-    for one in likely if len(likely) > 1 else ():
-        estimates[one] = simulated_cycles(one.conv, one.mapping, config, kept)
-    return min([*likely, *others], key=estimates.__getitem__)
+    best = min(found, key=lambda one: (estimates[one], bool(one.mapping.run)))
+    if not best.mapping.run:
+        return best
+    of_csc = sorted((one for one in found if one.mapping.run), key=estimates.__getitem__)
+
+    def measured(one: Candidate) -> float:
+        if one.mapping.run:
+            return simulated_cycles(one.conv, one.mapping, config, kept)
+        return estimates[one]
+
+    # How the groups share the work decides most: the best run of each way, and then the other runs of the best way.
+    ways = {_shares(one.mapping): one for one in reversed(of_csc)}
+    first = min(sorted(ways.values(), key=estimates.__getitem__)[:SIMULATED], key=measured)
+    others = [one for one in of_csc if _shares(one.mapping) == _shares(first.mapping)][:SIMULATED]
+    return min([first, *others, *(one for one in found if not one.mapping.run)], key=measured)
+
+
+def _shares(mapping: Mapping) -> tuple[int, int]:
+    return mapping.channel_groups, mapping.rounds
 
 
 def _estimate_rsnn(conv: Convolution, mapping: Mapping, config: CoreConfig, kept: bool) -> float:

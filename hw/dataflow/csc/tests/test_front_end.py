@@ -190,13 +190,12 @@ class Bench:
         return [operation["tag"] for operation in taken]
 
 
-@pytest.mark.parametrize("willing", [1, 0.5])
 @pytest.mark.parametrize("kind", EDGES.values(), ids=EDGES)
-def test_edges(kind, willing):
+def test_edges(kind):
     found = cases(kind)
     # The longest runs of the narrowest and of the widest set of groups.
     for case in {found[0].mapping.channel_groups: found[0], found[-1].mapping.channel_groups: found[-1]}.values():
-        Bench(case, willing, seed=1).run()
+        Bench(case, 0.7, seed=1).run()
 
 
 CONFIGS = {
@@ -210,7 +209,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_random_layers(name, seed):
     case = random_case(seed, CONFIGS[name])
     Bench(case, random.Random(seed).choice([0.2, 0.7, 1]), seed, random.Random(seed).choice(["none", "random"])).run()

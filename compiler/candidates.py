@@ -106,7 +106,7 @@ def _all(conv: Convolution, config: CoreConfig, *makers: tuple[str, Callable[[],
     if not found and errors:
         raise errors[0]
     if not found:
-        check_limits(conv, config)
+        check_limits(conv, config, dataflows=tuple(name for name, _ in makers if name in names))
     return found
 
 

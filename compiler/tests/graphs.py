@@ -41,8 +41,11 @@ KINDS = (
 class GraphBuilder:
     """Appends layers to a network; each method returns the name of the tensor that it makes."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, weight_bits: int = 8) -> None:
         self.rng = np.random.default_rng(seed)
+        self._lowest, self._beyond = (
+            (-127, 128) if weight_bits >= 8 else (-(1 << weight_bits - 1), 1 << weight_bits - 1)
+        )
         self.tensors: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         self.inputs: list[str] = []
@@ -56,6 +59,10 @@ class GraphBuilder:
     def _tensor(self, name: str, shape: tuple[int, ...], zero_point: int) -> str:
         self.tensors[name] = Tensor(name, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, zero_point))
         return name
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Random ones, of all values of the width that the builder was given."""
+        return self.rng.integers(self._lowest, self._beyond, shape, dtype=np.int8)
 
     def input(self, shape: tuple[int, ...]) -> str:
         name = self._tensor(f"input_{len(self.inputs)}", shape, self._zero_point())
@@ -94,7 +101,7 @@ class GraphBuilder:
             name,
             zero_point=zero,
             groups=groups,
-            weights=self.rng.integers(-127, 128, (maps, *kernel, channels), dtype=np.int8),
+            weights=self.weights((maps, *kernel, channels)),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=self._scales(maps, channels * kernel[0] * kernel[1]),
             input_zero_point=self.zero(name),
@@ -110,7 +117,7 @@ class GraphBuilder:
             CyclicConv2D,
             name,
             zero_point=zero,
-            weights=self.rng.integers(-127, 128, (maps, fan, *kernel), dtype=np.int8),
+            weights=self.weights((maps, fan, *kernel)),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=self._scales(maps, fan * kernel[0] * kernel[1]),
             in_nodes=self.shape(name)[3],
@@ -127,7 +134,7 @@ class GraphBuilder:
             DepthwiseConv2D,
             name,
             zero_point=zero,
-            weights=self.rng.integers(-127, 128, (1, *kernel, maps), dtype=np.int8),
+            weights=self.weights((1, *kernel, maps)),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=self._scales(maps, kernel[0] * kernel[1]),
             depth_multiplier=multiplier,
@@ -145,7 +152,7 @@ class GraphBuilder:
             FullyConnected,
             name,
             zero_point=zero,
-            weights=self.rng.integers(-127, 128, (maps, depth or size), dtype=np.int8),
+            weights=self.weights((maps, depth or size)),
             bias=self.rng.integers(-2000, 2000, maps, dtype=np.int32),
             requantisation=Requantisation(scaling.multiplier, scaling.shift, Rounding.SINGLE),
             input_zero_point=self.zero(name),

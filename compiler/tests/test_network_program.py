@@ -12,7 +12,7 @@ from compiler.network_program import NetworkProgram, compile_network
 from compiler.operations import OPERATION_NAMES, VectorOperation
 from compiler.tests.graphs import GraphBuilder, random_graph, with_zero
 from compiler.tests.interpreter import Interpreter
-from hw.config import AcceleratorConfig, CoreConfig
+from hw.config import PARAMETER_PLANES, AcceleratorConfig, CoreConfig
 from hw.control.descriptor import Operation
 from models import golden
 from models.inputs import read_input
@@ -113,7 +113,7 @@ def test_every_part_of_a_network_that_does_not_fit_as_a_whole(csc):
     """Without csc, depthwise layers are dense ones, whose weights need the more room the more channels there are."""
     network = networks.load("visual_wake_words")
     tensors = golden.run(network, {network.inputs[0]: read_input(network, None, 1)})
-    config = AcceleratorConfig(CoreConfig(activation_depth=4096 if not csc else 1024, csc=csc), program_depth=16384)
+    config = AcceleratorConfig(CoreConfig(activation_depth=4096 if not csc else 1024, csc=csc), program_depth=32768)
     parts = runnable_parts(network, config)
     ran = {layer.name for part in parts for layer in part.layers}
     absent = [layer for layer in network.layers if layer.name not in ran]
@@ -329,3 +329,36 @@ def test_kept_weights_lie_one_behind_the_other():
         * layer.conv.map_weights
         for layer in layers
     ]
+
+
+def narrow_network(weight_bits: int) -> tuple[GraphBuilder, Network]:
+    """A layer of each kind, with weights of that width."""
+    builder = GraphBuilder(weight_bits, weight_bits)
+    name = builder.conv(builder.input((1, 6, 5, 4)), 12, (3, 3), stride=(2, 2), padding=((1, 1), (1, 1)))
+    name = builder.cyclic(builder.depthwise(name, (2, 2)), 15, 3, (1, 1), 4)
+    return builder, builder.build(builder.dense(name, 10))
+
+
+@pytest.mark.parametrize("weight_bits", [2, 4, 8, 16])
+def test_weights_of_every_width(weight_bits):
+    builder, network = narrow_network(weight_bits)
+    for name in ("8x16", "1x4"):
+        config = CONFIGS[name]
+        config = config.with_changes(core=config.core.with_changes(weight_bits=weight_bits))
+        program = check(network, builder.values(network), config, f"{weight_bits} bits on {name}")
+        wider = compile_network(network, config.with_changes(core=config.core.with_changes(weight_bits=16)))
+        beats = [sum(len(entry.weights) for entry in one.entries) for one in (program, wider)]
+        parameters = sum(
+            PARAMETER_PLANES * config.core.post_beats * -(-entry.operation.conv.maps // config.core.lanes)
+            for entry in program.entries
+            if entry.layer is not None
+        )
+        # Packed: but for the rest of a block's last beat, as many bits as there are weights.
+        assert beats[0] - parameters <= (beats[1] - parameters) * weight_bits / 16 + 4 * len(program.entries)
+
+
+def test_weights_that_are_too_wide_are_refused():
+    _, network = narrow_network(8)
+    narrow = DEFAULT.with_changes(core=CoreConfig(weight_bits=4))
+    with pytest.raises(CompilerError, match=r"^layer conv_2d_0: its weights are -\d+ to \d+, but weight_bits of this"):
+        compile_network(network, narrow)

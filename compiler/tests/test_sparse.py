@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.candidates import memory_mappings, sparse_mappings, sparse_plans, streamed_mappings
+from compiler.candidates import candidates, sparse_mappings, sparse_plans, streamed_mappings
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.sparse_plan import pass_maps, sparse_shapes
@@ -119,16 +119,16 @@ def test_what_does_not_fit_is_refused(changes, message):
 def test_what_one_dataflow_cannot_hold_runs_on_the_other():
     both = CONFIG.with_changes(nullhop=True, scratchpad_depth=16)
     conv = convolution((8, 8), 32, 20, padding=((1, 1), (1, 1)))
-    assert {mapping.dataflow for mapping in memory_mappings(conv, both, 2)} == {"nullhop"}
+    assert {one.mapping.dataflow for one in candidates(conv, both, 2)} == {"nullhop"}
     both = CONFIG.with_changes(nullhop=True, weight_depth=256)
     sparse = replace(conv, weights=np.where(conv.weights > 100, conv.weights, np.int8(0)))
-    assert {mapping.dataflow for mapping in memory_mappings(sparse, both, 2)} == {"rsnn"}
+    assert {one.mapping.dataflow for one in candidates(sparse, both, 2)} == {"rsnn"}
 
 
 def test_a_layer_with_pooling_has_no_mapping():
     pooled = convolution((8, 8), 4, 4, pool=(2, 2), pool_stride=(2, 2))
     with pytest.raises(CompilerError, match="it needs the nullhop dataflow"):
-        memory_mappings(pooled, CONFIG, 1)
+        candidates(pooled, CONFIG, 1)
 
 
 def test_multiplies_are_those_of_weights_and_pixels():

@@ -31,7 +31,9 @@ CORES = {
     "2x4": CoreConfig(groups=2, lanes=4, post_lanes=2, activation_banks=2, codec_elements=4, stream_units=8, **SMALL),
     # Neither is a power of two; more lanes than a word has elements; accumulators in a memory.
     "3x20": CoreConfig(groups=3, lanes=20, post_lanes=4, csc=False, accumulators=4, post_dsps=0, **SMALL),
-    "6x16 of 16 bits": CoreConfig(groups=6, lanes=16, post_lanes=8, activation_bits=16, post_dsps=3, **SMALL),
+    "6x16 of 16 bits": CoreConfig(
+        groups=6, lanes=16, post_lanes=8, activation_bits=16, weight_bits=16, post_dsps=3, **SMALL
+    ),
 }
 """Small cores that differ in everything that a parameter can change."""
 

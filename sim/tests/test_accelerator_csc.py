@@ -43,7 +43,7 @@ LAYERS = {
 def choose(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Take one of the csc mappings, whatever is fastest."""
 
-    def pick(found, config):
+    def pick(found, config, **options):
         of_csc = [one for one in found if one.mapping.run]
         return of_csc[number * (len(of_csc) - 1) // 3]
 

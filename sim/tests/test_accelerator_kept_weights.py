@@ -32,6 +32,3 @@ def test_a_run_brings_no_weights():
     before, after = (run_program(program, values) for program in (streaming, keeping))
     assert before.mismatches == after.mismatches == {}
     assert after.cycles < before.cycles
-    for layer in after.layers:
-        measured, predicted = layer.counters.cycles, layer.prediction.cycles
-        assert abs(predicted - measured) <= 0.02 * measured + 8, (layer.name, measured, predicted)

@@ -36,8 +36,8 @@ CORES = {
         **ALONE,
         **{**SMALL, "activation_depth": 512},
     ),
-    # More lanes in the post-processor than in a group; a scratchpad that holds few words of a window; layers of one pixel
-    # give each lane a map.
+    # More lanes in the post-processor than in a group; a scratchpad that holds few words of a window; layers of one
+    # pixel give each lane a map.
     "3x14": CoreConfig(
         groups=3,
         lanes=14,

@@ -26,7 +26,7 @@ def sparse_plans(conv: Convolution, config: CoreConfig) -> list[SparsePlan]:
     plans = []
     for shape in sparse_shapes(conv, config):
         fitting = []
-        for slots in slot_counts(conv, config):
+        for slots in slot_counts(conv, shape, config):
             weights = pack_sparse(conv, shape, slots, config)
             words = weights.words(config)
             if words <= config.weight_depth:
@@ -35,7 +35,7 @@ def sparse_plans(conv: Convolution, config: CoreConfig) -> list[SparsePlan]:
                 break
         plans += fitting[-1:]
     if not plans:
-        if not slot_counts(conv, config):
+        if not any(slot_counts(conv, shape, config) for shape in sparse_shapes(conv, config)):
             raise CompilerError(
                 f"layer {conv.name}: a pass of rsnn has at most {config.groups * config.accumulators} maps, which is "
                 f"no whole beat of the {config.post_lanes} lanes of the post-processor: raise accumulators"
@@ -75,7 +75,7 @@ def sparse_mappings(conv: Convolution, config: CoreConfig, output_pixel_words: i
             channel_groups=config.groups,
             space_groups=1,
             passes=len(plan.weights.passes),
-            pass_maps=pass_maps(conv, config, plan.slots),
+            pass_maps=pass_maps(conv, plan.shape, config, plan.slots),
             input_ring=conv.size[0],
             output_ring=conv.output_size[0],
             resident=True,

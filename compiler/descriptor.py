@@ -202,7 +202,7 @@ def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfi
     columns = shape.pixels * conv.stride[1] if segments > 1 else 0
     down = shape.folds * conv.stride[0] if rows > 1 else 0
     block = shape.banks * conv.stride[1] if shape.blocks > 1 else 0
-    beats = ceil_div(shape.pixels, config.post_lanes)
+    beats = ceil_div(config.lanes if shape.shared else shape.pixels, config.post_lanes)
     final_maps = mapping.maps_of_pass(mapping.passes - 1, conv.maps)
     fields = {
         "pixels_last": shape.pixels - 1,
@@ -221,7 +221,7 @@ def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfi
         "block_columns": block,
         "block_words": block * place.pixel_words % modulus,
         "channels": shape.plane_vectors,
-        "final_channels": shape.final_channels,
+        "final_channels": shape.final_vectors,
         "plane_vectors": shape.plane_vectors,
         "final_plane_vectors": shape.final_plane_vectors,
         "tiles_last": shape.tiles - 1,
@@ -232,6 +232,7 @@ def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfi
         "slice_beats_last": beats - 1,
         "map_beats_last": ceil_div(min(mapping.pass_maps, conv.maps), config.post_lanes) - 1,
         "final_map_beats_last": ceil_div(final_maps, config.post_lanes) - 1,
+        "shared": shape.shared,
     }
     return {"sparse": fields}
 

@@ -119,7 +119,7 @@ class Mapping:
     def multiplies(self, operations: int, maps: int) -> int:
         """Useful multiplications of so many operations, as `LayerReport` counts them, for a layer of so many maps."""
         if self.sparse is not None:
-            return operations * self.sparse.shape.outputs // self.sparse.shape.segment_count
+            return self.sparse.multiplies(operations)
         if not self.run:
             return operations * maps // self.passes
         blocks = sum(self.blocks_of_pass(index, maps, self.lanes) for index in range(self.passes))

@@ -178,4 +178,4 @@ def _run_rsnn(
         leaving = store if index == mapping.passes - 1 else None
         now = RsnnPass(conv, mapping, config, index, arriving, leaving).run(now) + DONE_LATENCY
         weights.released.append(now)
-    return now, mapping.sparse.weights.nonzeros * mapping.sparse.shape.segment_count
+    return now, mapping.sparse.operations

@@ -59,7 +59,7 @@ class _Fetch:
         first, vectors = 0.0, 0
         for word in range(words):
             final = number == shape.tiles - 1 and word == words - 1
-            vectors = shape.final_channels if final else shape.plane_vectors
+            vectors = shape.final_vectors if final else shape.plane_vectors
             places = shape.final_plane_vectors if final else shape.plane_vectors
             # Planes of a word are alike: the first and the last tell when the others are there.
             for planes in (1, shape.word_planes - 1):
@@ -96,9 +96,12 @@ class RsnnPass:
         self.conv, self.config, self.load, self.store = conv, config, load, store
         self.plan, self.shape = mapping.sparse, mapping.sparse.shape
         groups = self.plan.weights.passes[index]
-        per_entry = 1 if entries_per_word(config) else words_per_entry(config)
-        self.counts = np.array([group.slot_counts for group in groups]) * per_entry  # [groups, tiles, slots]
-        self.slice_beats = ceil_div(self.shape.pixels, config.post_lanes)
+        per_word = entries_per_word(config)
+        self.counts = np.array([group.slot_counts for group in groups]) * (1 if per_word else words_per_entry(config))
+        """[groups, tiles, slots]"""
+        if self.shape.shared:
+            self.counts += -(-self.counts // per_word)
+        self.slice_beats = ceil_div(config.lanes if self.shape.shared else self.shape.pixels, config.post_lanes)
         self.map_beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
 
     def run(self, start: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class SparseShape:
         shift: places by which a tap lies to the right of the one `planes` taps before, in the same vector.
         blocks: vectors side by side that a plane needs.
         tile_words: words of a pixel in a tile.
+        shared: a layer of one pixel, whose vectors are words of 16 channels; a group's lanes are neighbouring maps that
+            share their entries.
     """
 
     size: tuple[int, int]
@@ -46,6 +48,7 @@ class SparseShape:
     shift: int
     blocks: int
     tile_words: int = 0
+    shared: bool = False
 
     @property
     def segments(self) -> tuple[int, int]:
@@ -76,19 +79,19 @@ class SparseShape:
         return _ceil_div(self.channels, WORD_ELEMENTS)
 
     @property
-    def final_channels(self) -> int:
-        """Channels in a pixel's last word."""
-        return self.channels - (self.words - 1) * WORD_ELEMENTS
+    def final_vectors(self) -> int:
+        """Vectors of a plane of a pixel's last word: one for each of its channels."""
+        return 1 if self.shared else self.channels - (self.words - 1) * WORD_ELEMENTS
 
     @property
     def plane_vectors(self) -> int:
         """Places of a plane in the scratchpad, for all words of a pixel but the last."""
-        return min(self.channels, WORD_ELEMENTS)
+        return 1 if self.shared else min(self.channels, WORD_ELEMENTS)
 
     @property
     def final_plane_vectors(self) -> int:
         """Places of a plane for a pixel's last word; neighbouring blocks are equally far apart in all words."""
-        return self.final_channels if self.blocks == 1 else self.plane_vectors
+        return self.final_vectors if self.blocks == 1 else self.plane_vectors
 
     @property
     def word_planes(self) -> int:
@@ -117,7 +120,10 @@ class SparseShape:
         vectors = np.where(word == self.words - 1, self.final_plane_vectors, self.plane_vectors)
         tile = word // self.tile_words
         first = (word - tile * self.tile_words) * self.word_planes * self.plane_vectors
-        return tile, first + plane * vectors + c % WORD_ELEMENTS, rotate
+        within = c % WORD_ELEMENTS
+        if self.shared:
+            return tile, first + plane, within
+        return tile, first + plane * vectors + within, rotate
 
 
 def _shape(conv: Convolution, config: CoreConfig, *, folds: int, planes: int, shift: int) -> SparseShape:
@@ -144,7 +150,7 @@ def _tiled(shape: SparseShape, config: CoreConfig) -> SparseShape | None:
     for room in (config.scratchpad_depth // 2, config.scratchpad_depth):
         words = min(shape.words, room // (shape.word_planes * shape.plane_vectors))
         if words:
-            return SparseShape(**{**shape.__dict__, "tile_words": words})
+            return replace(shape, tile_words=words)
     return None
 
 
@@ -161,6 +167,8 @@ def sparse_shapes(conv: Convolution, config: CoreConfig) -> list[SparseShape]:
     folds = min(config.lanes // conv.output_size[1], conv.output_size[0])
     if folds > 1:
         found.append(_shape(conv, config, folds=folds, planes=width, shift=0))
+    if config.shares_lanes and conv.output_size == (1, 1):
+        found.append(replace(_shape(conv, config, folds=1, planes=width, shift=0), shared=True))
     tiled = [shape for one in found if (shape := _tiled(one, config)) is not None]
     if not tiled:
         needed = found[0].word_planes * found[0].plane_vectors
@@ -171,18 +179,23 @@ def sparse_shapes(conv: Convolution, config: CoreConfig) -> list[SparseShape]:
     return tiled
 
 
-def slot_counts(conv: Convolution, config: CoreConfig) -> list[int]:
+def slot_counts(conv: Convolution, shape: SparseShape, config: CoreConfig) -> list[int]:
     """Kernels a group may have in a pass, the most first; a pass before another ends with a whole beat of maps."""
+    if shape.shared:
+        return [1] if pass_maps(conv, shape, config, 1) else []
     most = min(config.accumulators, _ceil_div(conv.maps, config.groups))
-    fitting = [slots for slots in range(most, 0, -1) if pass_maps(conv, config, slots) > 0]
+    fitting = [slots for slots in range(most, 0, -1) if pass_maps(conv, shape, config, slots) > 0]
     # As few passes as possible, and as few slots as these need.
     best: dict[int, int] = {}
     for slots in fitting:
-        best[_ceil_div(conv.maps, pass_maps(conv, config, slots))] = slots
+        best[_ceil_div(conv.maps, pass_maps(conv, shape, config, slots))] = slots
     return [best[passes] for passes in sorted(best)]
 
 
-def pass_maps(conv: Convolution, config: CoreConfig, slots: int) -> int:
-    """Maps of a pass with so many kernels a group."""
-    maps = config.groups * slots
-    return conv.maps if maps >= conv.maps else maps // config.post_lanes * config.post_lanes
+def pass_maps(conv: Convolution, shape: SparseShape, config: CoreConfig, slots: int) -> int:
+    """Maps of a pass with so many kernels a group, or with a map a lane in a shared layer; 0 if there is none."""
+    maps = config.groups * (config.lanes if shape.shared else slots)
+    if maps >= conv.maps:
+        return conv.maps
+    unit = lcm(config.lanes, config.post_lanes) if shape.shared else config.post_lanes
+    return maps // unit * unit

@@ -44,17 +44,21 @@ class GroupEntries:
         packed: bits of each `WeightEntry`, in order.
         maps: number in the pass of the map of each slot.
         slot_counts: entries [tiles, slots]; fillers: those without a weight.
+        vectors: in a shared layer the weights of each entry, int8[entries, lanes].
     """
 
     packed: npt.NDArray[np.uint64]
     maps: tuple[int, ...]
     slot_counts: Ints
     fillers: int
+    vectors: npt.NDArray[np.int8] | None = None
 
     def words(self, config: CoreConfig) -> int:
         """Weight words, the header's among them."""
         per_word = entries_per_word(config)
         entries = len(self.packed)
+        if self.vectors is not None:
+            return header_words(config) + -(-entries // per_word) + entries
         return header_words(config) + (-(-entries // per_word) if per_word else entries * words_per_entry(config))
 
     def word_bytes(self, config: CoreConfig) -> Bytes:
@@ -65,6 +69,9 @@ class GroupEntries:
             bits = np.pad(bits, ((0, -len(bits) % per_word), (0, 0))).reshape(-1, per_word * size)
         bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % width))).reshape(-1, width)
         words = np.packbits(bits, axis=1, bitorder="little")
+        if self.vectors is not None:
+            # Each word of entries in front of their weights.
+            words = np.insert(self.vectors.view(np.uint8), np.arange(len(words)) * per_word, words, axis=0)
         fields = {"words_last": len(words) - 1, "maps": list(self.maps)}
         header = _header_layout(config).const(fields).as_bits().to_bytes(header_words(config) * config.lanes, "little")
         return np.concatenate([np.frombuffer(header, np.uint8).reshape(-1, config.lanes), words])
@@ -132,12 +139,41 @@ def pack_sparse(conv: Convolution, shape: SparseShape, slots: int, config: CoreC
     tile, place, rotate = tile[order], place[order], rotate[order]
     cuts = np.searchsorted(tile, np.arange(shape.tiles + 1))
     kernels = conv.weights.reshape(conv.maps, -1)[:, order]
-    size = pass_maps(conv, config, slots)
+    size = pass_maps(conv, shape, config, slots)
     passes = []
     for first in range(0, conv.maps, size):
         of_pass = kernels[first : first + size]
+        if shape.shared:
+            passes.append(_pack_shared(of_pass, place, rotate, cuts, config))
+            continue
         passes.append(_pack_pass(of_pass, place, rotate, cuts, slots, config))
     return SparseWeights(tuple(passes), int(np.count_nonzero(conv.weights)))
+
+
+def _pack_shared(
+    kernels: npt.NDArray, places: Ints, rotates: Ints, cuts: Ints, config: CoreConfig
+) -> tuple[GroupEntries, ...]:
+    """Neighbouring kernels in the lanes of a group; an entry wherever one of them has a weight."""
+    lanes, groups = config.lanes, config.groups
+    blocks = np.pad(kernels, ((0, groups * lanes - len(kernels)), (0, 0))).reshape(groups, lanes, -1)
+    found = []
+    for group, block in enumerate(blocks):
+        pieces, vectors, fillers = [], [], 0
+        for tile in (slice(start, stop) for start, stop in pairwise(cuts)):
+            chosen = np.flatnonzero(block[:, tile].any(axis=0))
+            # The first lane's weight stands for the vector; only that there is one counts here.
+            marks = np.ones(len(chosen), np.int64)
+            entries, missing = _tile_entries(marks, places[tile][chosen], rotates[tile][chosen], config)
+            vector = np.zeros((len(entries["value"]), lanes), np.int8)
+            vector[entries["value"] != 0] = block[:, tile][:, chosen].T
+            pieces.append(_pack(config, {**entries, "value": np.zeros(len(vector), np.int64)}))
+            vectors.append(vector)
+            fillers += missing
+        counts = np.array([[len(piece)] for piece in pieces])
+        packed = np.concatenate(pieces)
+        # With one slot the header still names a map for each: the block's number, and others that none computes.
+        found.append(GroupEntries(packed, (group,), counts, fillers, np.concatenate(vectors)))
+    return tuple(found)
 
 
 def _pack_pass(
@@ -179,3 +215,12 @@ class SparsePlan:
     slots: int
     weights: SparseWeights
     words: int
+
+    @property
+    def operations(self) -> int:
+        """Entries with a weight that enter the array, over all segments."""
+        return (self.weights.entries - self.weights.fillers) * self.shape.segment_count
+
+    def multiplies(self, operations: int) -> int:
+        """Multiplications by a weight that is not zero, for a pixel of the map, of so many operations."""
+        return operations * self.weights.nonzeros * self.shape.outputs // max(1, self.operations)

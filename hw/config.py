@@ -272,6 +272,11 @@ class CoreConfig:
         return -(-self.lanes // self.post_lanes)
 
     @property
+    def shares_lanes(self) -> bool:
+        """Whether `rsnn` has the form for single pixels, whose vectors are words of 16 channels."""
+        return self.window_banks >= WORD_ELEMENTS and self.delta_bits + self.weight_bits < self.lanes * self.weight_bits
+
+    @property
     def parameter_chunks(self) -> int:
         """Beats of the weight stream that hold a byte of the parameters of `post_lanes` maps."""
         return -(-self.post_lanes // self.lanes)

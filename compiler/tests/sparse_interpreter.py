@@ -40,6 +40,21 @@ def group_entries(words: npt.NDArray, core: CoreConfig) -> tuple[Fields, list[Fi
     return header, found
 
 
+def shared_entries(words: npt.NDArray, core: CoreConfig) -> tuple[Fields, list[Fields]]:
+    """The same of a layer whose lanes share their entries: each has `weights`, one a lane, instead of a value."""
+    layout, count, per_word = WeightEntry(core), header_words(core), entries_per_word(core)
+    shape = GroupHeader(core)
+    header = unpack(shape, int.from_bytes(words[:count].tobytes(), "little") & (1 << shape.size) - 1)
+    body = words[count : count + header["words_last"] + 1]
+    found = []
+    for at in range(0, len(body), per_word + 1):
+        bits = int.from_bytes(body[at].tobytes(), "little")
+        for number, weights in enumerate(body[at + 1 : at + 1 + per_word]):
+            entry = unpack(layout, bits >> number * layout.size & (1 << layout.size) - 1)
+            found.append({**entry, "weights": weights.view(np.int8).astype(np.int64)})
+    return header, found
+
+
 def windows_of(memory: npt.NDArray, layer: Fields, core: CoreConfig, threshold: int) -> tuple[Ints, npt.NDArray]:
     """What each segment finds in the scratchpad: [segments, vectors, banks]; and the memory words that were read."""
     source, sparse, rows, columns = layer["input"], layer["sparse"], layer["window"]["rows"], layer["window"]["columns"]
@@ -68,6 +83,9 @@ def windows_of(memory: npt.NDArray, layer: Fields, core: CoreConfig, threshold: 
     by_plane = by_plane.swapaxes(3, 4)
     vectors = []
     for number in range(counts[2] + 1):
+        if sparse["shared"]:
+            vectors.append(by_plane[:, number, :, :, 0])
+            continue
         final = number == counts[2]
         channels = sparse["final_channels" if final else "channels"]
         places = sparse["final_plane_vectors" if final else "plane_vectors"]
@@ -103,6 +121,24 @@ def _sums(windows: Ints, header: Fields, entries: list[Fields], layer: Fields, c
     return sums
 
 
+def _shared_sums(
+    windows: Ints, header: Fields, entries: list[Fields], layer: Fields, core: CoreConfig
+) -> dict[int, Ints]:
+    """The same of a layer whose lanes are neighbouring maps of its only pixel."""
+    sparse, (window,) = layer["sparse"], windows
+    sums, following, base = np.zeros(core.lanes, np.int64), iter(entries), 0
+    for tile in range(sparse["tiles_last"] + 1):
+        place, end = 0, False
+        while not end:
+            entry = next(following)
+            place, end = place + entry["delta"], bool(entry["end"])
+            sums += entry["weights"] * window[base + place, entry["rotate"]]
+        base += sparse["final_tile_vectors" if tile == sparse["tiles_last"] else "tile_vectors"]
+    assert base == len(window) and next(following, None) is None and sparse["slots_last"] == 0
+    first = header["maps"][0] * core.lanes
+    return {first + lane: np.full((1, core.lanes), value) for lane, value in enumerate(sums)}
+
+
 def sparse_pass(
     windows: Ints, layer: Fields, stream: npt.NDArray, core: CoreConfig
 ) -> tuple[npt.NDArray, dict[int, Ints], int]:
@@ -115,8 +151,9 @@ def sparse_pass(
     for _ in range(core.groups):
         part = stream[at : at + length].reshape(-1, core.parameter_chunks * core.lanes)[:, : core.post_lanes]
         planes.append(part.reshape(-1, PARAMETER_PLANES, core.post_lanes))
-        header, entries = group_entries(stream[at + length : at + length + words], core)
-        sums |= _sums(windows, header, entries, layer, core)
+        shared = layer["sparse"]["shared"]
+        read, add = (shared_entries, _shared_sums) if shared else (group_entries, _sums)
+        sums |= add(windows, *read(stream[at + length : at + length + words], core), layer, core)
         at += length + words
     return np.concatenate(planes), sums, at
 

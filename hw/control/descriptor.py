@@ -340,7 +340,8 @@ class EdgesLayout(data.StructLayout):
 
 def map_beats(config: CoreConfig) -> int:
     """Beats of the post-processor for a pixel of a pass with the most maps, in the `rsnn` dataflow."""
-    return -(-config.groups * config.accumulators // config.post_lanes)
+    of_group = max(config.accumulators, config.lanes if config.shares_lanes else 1)
+    return -(-config.groups * of_group // config.post_lanes)
 
 
 class SparseLayout(data.StructLayout):
@@ -354,7 +355,8 @@ class SparseLayout(data.StructLayout):
     `plane_vectors` (`final_plane_vectors`) places in the scratchpad. Tiles: `tiles_last`, `tile_vectors`,
     `final_tile_vectors`. `slots_last`: kernels of a group; `slices_last`: slices of a segment that the collector
     gets, `slice_beats_last` of each result. `map_beats_last`: beats of the maps of a pixel in a pass,
-    `final_map_beats_last` in the last pass.
+    `final_map_beats_last` in the last pass. `shared`: a layer of one pixel; lanes are neighbouring maps that share
+    their entries, a vector is a word.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -391,6 +393,7 @@ class SparseLayout(data.StructLayout):
                 "slice_beats_last": range(beats),
                 "map_beats_last": range(map_beats(config)),
                 "final_map_beats_last": range(map_beats(config)),
+                "shared": 1,
             }
         )
 

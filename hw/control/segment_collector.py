@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Mux, Signal, signed
+from amaranth import Cat, Const, Mux, Signal, signed
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -26,11 +26,11 @@ class SegmentCollector(wiring.Component):
 
         results (G) --> slicer (G) --> choose --> rotate --> banks --> rotate --> beats
 
-    A group's result is one map for up to `lanes` pixels. Of the `post_lanes` banks, pixel p of map m lies in bank
-    (m + p) mod post_lanes: neighbouring pixels of a map are written at once, and neighbouring maps of a pixel read at
-    once. One slice of `post_lanes` pixels is taken a cycle, from any group, and one beat of `post_lanes` maps given;
-    a segment is given out when all its slices are there, while the next one's are taken. A segment's pixels are issued
-    to the retirement then.
+    A group's result is one map for up to `lanes` pixels; in a `shared` layer `lanes` maps of the only pixel. Of the
+    `post_lanes` banks, pixel p of map m lies in bank (m + p) mod post_lanes: neighbouring pixels of a map are
+    written at once, and neighbouring maps of a pixel read at once. One slice of `post_lanes` pixels is taken a
+    cycle, from any group, and one beat of `post_lanes` maps given; a segment is given out when all its slices are
+    there, while the next one's are taken. A segment's pixels are issued to the retirement then.
 
     Ports: static `layer`, `map_beats_last` (beats of a pixel in this pass, less one), `parity` (half of the parameter
     memory), `first_channel` (output channel of map 0 of the pass); `start` (pulse), `busy` (until all segments of the
@@ -60,7 +60,9 @@ class SegmentCollector(wiring.Component):
         m = Module()
         config = self.config
         lanes = config.post_lanes
-        pixel_bits, beat_bits = ceil_log2(config.lanes), ceil_log2(map_beats(config))
+        pixel_bits = ceil_log2(config.lanes)
+        # A pass of one pixel may have more maps: their rows go on where the rows of further pixels are otherwise.
+        beat_bits = self._beat_bits = ceil_log2(-(-config.groups * config.accumulators // lanes))
         self._pixel_bits = max(pixel_bits, ceil_log2(lanes))
         shape = signed(config.accumulator_bits)
         depth = 2 << (self._pixel_bits + beat_bits)
@@ -97,16 +99,26 @@ class SegmentCollector(wiring.Component):
             Value.cast(taken).eq(one_hot_mux(arbiter.grant, slices)),
         ]
         shift = ceil_log2(lanes)
-        number, half = taken.tag.map, taken.tag.segment[0]
+        half = taken.tag.segment[0]
+        shared = sparse.shared if config.shares_lanes else Const(0)
+        number = Signal(range(config.groups * max(config.accumulators, config.lanes)))
+        m.d.comb += number.eq(Mux(shared, taken.tag.map * config.lanes + taken.beat * lanes, taken.tag.map))
+        row = number[shift:]
+        # Lanes that a group's last slice really has, if it is not full.
+        rest = config.lanes % lanes
+        partial = shared & (taken.beat == config.post_beats - 1) if rest else Const(0)
         turned = _rotated(list(taken.accumulators), (lanes - number[:shift])[:shift])
         for bank, store in enumerate(stores):
             within = (bank - number[:shift])[:shift]
+            place = Signal(self._pixel_bits + beat_bits, name=f"place_{bank}")
             pixel = Signal(self._pixel_bits, name=f"pixel_{bank}")
             m.d.comb += [
                 pixel.eq(Cat(within, taken.beat)),
-                store.write.address.eq(Cat(number[shift:][:beat_bits], pixel, half)),
+                # Maps that come round to the first banks again lie a row further.
+                place.eq(Mux(shared, row + (bank < number[:shift]), Cat(row[:beat_bits], pixel))),
+                store.write.address.eq(Cat(place, half)),
                 store.write.data.eq(turned[bank]),
-                store.write.enable.eq(comes),
+                store.write.enable.eq(comes & ~(partial & (within >= rest))),
             ]
         counts = [Signal.like(sparse.slices_last, name=f"slices_{index}") for index in range(2)]
         for index, count in enumerate(counts):
@@ -190,7 +202,8 @@ class SegmentCollector(wiring.Component):
         channel = self.first_channel + beat * lanes
         turn: Signal = Signal(ceil_log2(lanes))
         for store in stores:
-            m.d.comb += [store.read.address.eq(Cat(beat, pixel, head[0])), store.read.enable.eq(read)]
+            place = Cat(beat[: self._beat_bits], pixel | beat[self._beat_bits :])[: self._beat_bits + self._pixel_bits]
+            m.d.comb += [store.read.address.eq(Cat(place, head[0])), store.read.enable.eq(read)]
         with m.If(advance):
             m.d.sync += [
                 self.beats.valid.eq(read),

@@ -32,17 +32,18 @@ CORES = {
         post_lanes=2,
         activation_banks=2,
         accumulators=3,
+        halo=0,
         **ALONE,
         **{**SMALL, "activation_depth": 512},
     ),
-    # More lanes in the post-processor than in a group; a scratchpad that holds few words of a window; no halo.
+    # More lanes in the post-processor than in a group; a scratchpad that holds few words of a window; layers of one
+    # pixel give each lane a map.
     "3x14": CoreConfig(
         groups=3,
         lanes=14,
         post_lanes=16,
         accumulators=6,
         scratchpad_depth=256,
-        halo=0,
         delta_bits=3,
         **ALONE,
         **SMALL,
@@ -105,6 +106,8 @@ EDGES = {
     "many channels": LayerShape((2, 3), 100, 3, kernel=(3, 3), padding=SAME, weight_density=0.1),
     "widest map": LayerShape((1, 255), 1, 1, kernel=(1, 3)),
     "fully connected": LayerShape((1, 1), 130, 33, weight_density=0.3, fully_connected=True),
+    "fully connected, no weight at all": LayerShape((1, 1), 40, 20, weight_density=0.0, fully_connected=True),
+    "a kernel as large as the map": LayerShape((3, 4), 17, 20, kernel=(3, 4), weight_density=0.4),
     "fully connected, several rows": LayerShape((1, 5), 20, 9, fully_connected=True),
 }
 

@@ -153,3 +153,28 @@ def test_a_segment_is_taken_while_the_one_before_is_given():
     assert map_beats(config) == 2
     segment = 4 * 2
     assert one.run(("none", "none")) <= (10 + 1) * (segment + 2) + 40
+
+
+SHARING = [core(2, 14, 16, 1), core(3, 16, 4, 2), core(4, 18, 2, 1)]
+
+
+@pytest.mark.parametrize("config", SHARING, ids=lambda config: str(config.lanes))
+def test_lanes_that_are_maps_of_one_pixel(config):
+    """Each group has `lanes` neighbouring maps; they come out in order, the last beat with what there is."""
+    for seed in range(3):
+        one = Pass(config, seed, pixels=1, line=1, lines=1, slots=1)
+        one.maps = one.rng.randrange(1, config.groups * config.lanes + 1)
+        one.layer["sparse"] |= {
+            "shared": 1,
+            "slices_last": config.groups * config.post_beats - 1,
+            "slice_beats_last": config.post_beats - 1,
+        }
+        blocks = list(range(config.groups))
+        one.rng.shuffle(blocks)
+        sums = [one._value() for _ in range(config.groups * config.lanes)]
+        one.values = [[[value] for value in sums]]
+        one.results = [
+            [{"accumulators": sums[block * config.lanes :][: config.lanes], "tag": {"map": block, "segment": 0}}]
+            for block in blocks
+        ]
+        one.run(("random", "random"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Cat, Mux, Signal
+from amaranth import Array, Cat, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,17 +16,19 @@ from hw.dataflow.rsnn.layouts import (
     word_bits,
     words_per_entry,
 )
-from hw.memory.weights import weights_port
+from hw.memory.weights import weight_word, weights_port
 
 
 class EntryReader(wiring.Component):
     """Reads the header once a pass, and then the entries of a segment again and again.
 
     An entry a cycle, if a word holds one; otherwise one in as many cycles as it takes words. Each segment begins with a
-    word of its own.
+    word of its own. In a `shared` layer each word of entries is followed by a word of weights for each of them, one a
+    lane, which come with the entry; reading the word of entries takes a cycle.
 
-    Ports: static `weights_base`; `start` (pulse); `weights` to the weight memory; `header`, valid once there are
-    entries; `entries` Out stream of `WeightEntry`; `rewind`: the entry taken in this cycle is the segment's last.
+    Ports: static `weights_base`, `shared`; `start` (pulse); `weights` to the weight memory; `header`, valid once there
+    are entries; `entries` Out stream of `WeightEntry`, `lane_weights` with it; `rewind`: the entry taken in this cycle
+    is the segment's last.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -37,7 +39,9 @@ class EntryReader(wiring.Component):
                 "start": In(1),
                 "weights": Out(weights_port(config)),
                 "header": Out(GroupHeader(config)),
+                "shared": In(1),
                 "entries": Out(stream.Signature(WeightEntry(config))),
+                "lane_weights": Out(weight_word(config)),
                 "rewind": In(1),
             }
         )
@@ -49,13 +53,25 @@ class EntryReader(wiring.Component):
         self._ask(m, there, taken)
         self._keep_header(m, word, there, heading)
         entry_taken = Signal()
-        m.d.comb += entry_taken.eq(self.entries.valid & self.entries.ready)
+        m.d.comb += [
+            entry_taken.eq(self.entries.valid & self.entries.ready),
+            Value.cast(self.lane_weights).eq(word),
+        ]
         if entries_per_word(self.config):
-            word_done = self._unpack(m, word, entry_taken)
+            kept = Signal(len(word))
+            of_entries = Signal()  # in a shared layer: this is a word of entries
+            shared = self.shared if self.config.shares_lanes else Const(0)
+            word_done = self._unpack(m, Mux(shared, kept, word), entry_taken)
             m.d.comb += [
-                self.entries.valid.eq(there & ~heading),
-                taken.eq(there & (heading | (entry_taken & word_done))),
+                self.entries.valid.eq(there & ~heading & ~(shared & of_entries)),
+                taken.eq(there & (heading | (shared & of_entries) | (entry_taken & (shared | word_done)))),
             ]
+            with m.If(self.start):
+                m.d.sync += of_entries.eq(1)
+            with m.Elif(there & ~heading & of_entries):
+                m.d.sync += [of_entries.eq(0), kept.eq(word)]
+            with m.Elif(entry_taken & word_done):
+                m.d.sync += of_entries.eq(1)
         else:
             complete = self._put_together(m, word, there & ~heading, entry_taken)
             m.d.comb += [

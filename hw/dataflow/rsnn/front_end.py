@@ -76,7 +76,9 @@ class RsnnFrontEnd(wiring.Component):
                 Value.cast(unit.write.payload).eq(vector),
             ]
             operands = unit.operands
-            m.d.comb += self.issued[group].eq(operands.valid & operands.ready & operands.payload.weights[0].any())
+            m.d.comb += self.issued[group].eq(
+                operands.valid & operands.ready & Value.cast(operands.payload.weights).any()
+            )
         return m
 
     def _release(self, m: Module, units: list[ProcessingUnit], transposer: Transposer) -> Value:

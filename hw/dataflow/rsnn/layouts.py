@@ -8,6 +8,7 @@ from amaranth.utils import ceil_log2
 
 from hw.config import CoreConfig
 from hw.control.units import UnitTag
+from hw.memory.weights import weight_word
 
 
 def vector_pointer(config: CoreConfig) -> int:
@@ -94,9 +95,9 @@ class PixelContext(data.StructLayout):
 class WeightStep(data.StructLayout):
     """An entry on its way to the array.
 
-    `pointer`: of its vector; `wraps`: lanes beyond the vector's end take those of the block behind it; `slot`: its
-    accumulator; `first`, `last`: of the kernel in this segment; `tile_done`: the group has no further entry in this
-    tile.
+    `weights`: one a lane, all the same but in a `shared` layer; `pointer`: of its vector; `wraps`: lanes beyond the
+    vector's end take those of the block behind it; `slot`: its accumulator; `first`, `last`: of the kernel in this
+    segment; `tile_done`: the group has no further entry in this tile.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -104,7 +105,7 @@ class WeightStep(data.StructLayout):
         super().__init__(
             {
                 "pointer": vector_pointer(config),
-                "value": entry["value"].shape,
+                "weights": weight_word(config),
                 "rotate": entry["rotate"].shape,
                 "wraps": 1,
                 "slot": range(config.accumulators),

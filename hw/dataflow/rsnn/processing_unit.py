@@ -32,7 +32,8 @@ class ProcessingUnit(wiring.Component):
 
     Segment after segment, tile after tile, slot after slot. A step waits until its vector has arrived. The scratchpad
     has a bank for each pixel of a vector. Lane p takes bank (p + rotate) mod banks; where that wraps, the pixel comes
-    from the next block, `plane_vectors` places behind.
+    from the next block, `plane_vectors` places behind. In a `shared` layer all lanes take what lane 0 takes, each with
+    a weight of its own.
 
     Ports: static `layer`, `weights_base`; `start` (pulse); `write` In stream of `VectorWrite`; `weights` to the group's
     weight memory; `operands` Out stream; `tile_done`: pulse; `tile_released`: pulse, all groups have done a tile.
@@ -58,7 +59,11 @@ class ProcessingUnit(wiring.Component):
         m = Module()
         m.submodules.reader = reader = EntryReader(self.config)
         connect(m, reader.weights, flipped(self.weights))
-        m.d.comb += [reader.weights_base.eq(self.weights_base), reader.start.eq(self.start)]
+        m.d.comb += [
+            reader.weights_base.eq(self.weights_base),
+            reader.start.eq(self.start),
+            reader.shared.eq(self.layer.sparse.shared),
+        ]
         step = Signal(WeightStep(self.config))
         there, done = Signal(), Signal()
         self._decode(m, reader, step, there, done)
@@ -90,7 +95,6 @@ class ProcessingUnit(wiring.Component):
         with m.If(taken):
             m.d.sync += [
                 step.pointer.eq(origin + entry.delta),
-                step.value.eq(entry.value),
                 step.rotate.eq(entry.rotate),
                 step.wraps.eq(entry.rotate > spare),
                 step.slot.eq(slot),
@@ -102,6 +106,8 @@ class ProcessingUnit(wiring.Component):
                 fresh.eq(entry.end),
                 slot.eq(Mux(entry.end, Mux(last_slot, 0, slot + 1), slot)),
             ]
+            for weight, own in zip(step.weights, reader.lane_weights, strict=True):
+                m.d.sync += weight.eq(Mux(self._shared(), own, entry.value))
             with m.If(tile_done):
                 size = Mux(last_tile, sparse.final_tile_vectors, sparse.tile_vectors)
                 m.d.sync += [base.eq(base + size), tile.eq(Mux(last_tile, 0, tile + 1))]
@@ -139,11 +145,16 @@ class ProcessingUnit(wiring.Component):
                 operands.last.eq(step.last),
                 tag.eq(step.tag),
             ]
-            m.d.sync += [weight.eq(step.value) for weight in operands.weights]
+            m.d.sync += operands.weights.eq(step.weights)
             m.d.sync += [index.eq(step.slot) for index in operands.index]
         m.d.comb += operands.mask.eq(Const(-1, config.lanes))
-        for lane, pixel in enumerate(self._rotated(vector, rotate, banks)[: config.lanes]):
-            m.d.comb += operands.activations[lane].eq(pixel.as_signed())
+        pixels = self._rotated(vector, rotate, banks)[: config.lanes]
+        for activation, pixel in zip(operands.activations, pixels, strict=True):
+            m.d.comb += activation.eq(Mux(self._shared(), pixels[0], pixel).as_signed())
+
+    def _shared(self) -> Value:
+        """Whether all lanes take the same pixel, and each a weight of its own."""
+        return self.layer.sparse.shared if self.config.shares_lanes else Const(0)
 
     def _scratchpad(self, m: Module, step: Value, following: Value, read: Value) -> list[Value]:
         """The banks; returns the vector that was read."""

@@ -18,7 +18,8 @@ class Transposer(wiring.Component):
     """Collects the words of a plane's pixels, and gives out one vector a cycle while it collects the next plane's.
 
     A plane is given out once the scratchpads have room for all of it. The stored byte s means s - 2**b where s >
-    `threshold`, else s. Latency: a plane's first vector leaves two cycles after its last word, in a large core three.
+    `threshold`, else s. In a `shared` layer a plane is one pixel, and its word one vector. Latency: a plane's first
+    vector leaves two cycles after its last word, in a large core three.
 
     Ports: static `layer`; `start` (pulse); `words` In stream of `Word` with `PixelContext`; `write`, valid and payload:
     to all scratchpads; `room` (vectors that scratchpads have given back in this cycle).
@@ -82,11 +83,14 @@ class Transposer(wiring.Component):
             write.address.eq(pointer),
             write.arrived.eq(Mux(left == 1, begin, pointer + 1)),
         ]
-        for register, bank, into in zip(held, banks, write.data, strict=True):
+        for number, (register, bank, into) in enumerate(zip(held, banks, write.data, strict=True)):
             stored = register[:bits]
             m.d.sync += [register.eq(register[bits:]), into.eq(Cat(stored, stored > self.layer.input.threshold))]
             with m.If(give):
                 m.d.sync += register.eq(bank)
+                if config.shares_lanes and 0 < number < WORD_ELEMENTS:
+                    with m.If(sparse.shared):
+                        m.d.sync += stored.eq(banks[0].word_select(number, bits))
         m.d.sync += [
             pointer.eq(Mux(give, begin, pointer + 1)),
             left.eq(Mux(give, vectors, Mux(giving, left - 1, 0))),

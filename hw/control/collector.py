@@ -15,7 +15,6 @@ from hw.control.writer import Destination
 from hw.mac.operands import Results
 from hw.memory.arbiter import RotatingArbiter
 from hw.post.layouts import PostInput
-from hw.stream.register import path_cut
 
 
 class ResultCollector(wiring.Component):
@@ -55,14 +54,14 @@ class ResultCollector(wiring.Component):
         config = self.config
         serving, group = Signal(), Signal(range(config.groups))
         beat = Signal(range(config.post_beats))
-        slices = self._slices(m)
+        slicers = self._slicers(m)
         valid = Signal(config.groups)
-        m.d.comb += valid.eq(Cat(one.valid for one in slices))
+        m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
         piece = Signal(BlockSlice(config))
         block_done, set_done, leaves = Signal(), Signal(), Signal()
         single, active, last_group = Signal(), Signal(), Signal()
         m.d.comb += [
-            Value.cast(piece).eq(Array(Value.cast(one.payload) for one in slices)[group]),
+            Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group]),
             # A single set is always served: there is nothing to choose.
             single.eq(Array(c == config.groups for c, _ in config.splits)[self.split]),
             active.eq(serving | single),
@@ -73,8 +72,8 @@ class ResultCollector(wiring.Component):
             set_done.eq(block_done & (piece.final | last_group)),
         ]
         self._present(m, piece, beat, block_done & piece.final, group)
-        for index, one in enumerate(slices):
-            m.d.comb += one.ready.eq((group == index) & leaves)
+        for index, slicer in enumerate(slicers):
+            m.d.comb += slicer.slices.ready.eq((group == index) & leaves)
         with m.If(leaves):
             m.d.sync += [beat.eq(Mux(block_done, 0, beat + 1)), group.eq(group + block_done)]
         free = ~active | (leaves & set_done)
@@ -97,12 +96,11 @@ class ResultCollector(wiring.Component):
         with m.If(free):
             m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
 
-    def _slices(self, m: Module) -> list[stream.Interface]:
-        """Of each group's results. In a large core the way from the group to the collector ends in registers there."""
-        cuts = [path_cut(self.config, BlockSlice(self.config)) for _ in self.results]
-        for index, (cut, result) in enumerate(zip(cuts, self.results, strict=True)):
-            m.submodules[f"slicer_{index}"] = slicer = BlockSlicer(self.config)
-            m.submodules[f"slices_{index}"] = cut
+    def _slicers(self, m: Module) -> list[BlockSlicer]:
+        """One a group."""
+        slicers = [BlockSlicer(self.config) for _ in self.results]
+        for index, (slicer, result) in enumerate(zip(slicers, self.results, strict=True)):
+            m.submodules[f"slicer_{index}"] = slicer
             m.d.comb += [
                 slicer.position.eq(Array(index % c for c, _ in self.config.splits)[self.split]),
                 slicer.blocks_last.eq(self.blocks_last),
@@ -110,8 +108,7 @@ class ResultCollector(wiring.Component):
                 slicer.first_channel.eq(self.first_channel),
             ]
             connect(m, producer=flipped(result), consumer=slicer.results)
-            connect(m, producer=slicer.slices, consumer=cut.i)
-        return [cut.o for cut in cuts]
+        return slicers
 
     def _present(self, m: Module, piece: data.View, beat: Value, pixel_done: Value, group: Value) -> None:
         """Put the current beat on `beats`."""

@@ -154,11 +154,11 @@ def test_random_results(channel_groups, config, stalls):
 
 @pytest.mark.parametrize("channel_groups, blocks_last, final_beats_last", [(2, 0, 0), (3, 0, 1), (3, 2, 0), (3, 2, 3)])
 def test_there_is_no_gap(channel_groups, blocks_last, final_beats_last):
-    """All groups always have a result: a beat in every cycle but the first four, and the sets take turns."""
+    """All groups always have a result: a beat in every cycle but the first three, and the sets take turns."""
     chosen = {"blocks_last": blocks_last, "final_beats_last": final_beats_last}
     one = Pass(core(6, 8, 2), channel_groups, 10, random.Random(1), **chosen)
     cycles, turns = one.run(("none", "none"), 1)
-    assert cycles == 4 + 10 * len(one.heads) * one.beats_of_set
+    assert cycles == 3 + 10 * len(one.heads) * one.beats_of_set
     assert turns == [*one.heads] * 10
 
 
@@ -166,8 +166,8 @@ def test_there_is_no_gap(channel_groups, blocks_last, final_beats_last):
 def test_a_single_set_leaves_no_gap_either(config):
     one = Pass(config, config.groups, 10, random.Random(1), blocks_last=config.groups - 1, final_beats_last=1)
     cycles, _ = one.run(("none", "none"), 1)
-    # Of the registers on the way, where there are some.
-    assert cycles == 2 * int(config.large) + 10 * one.beats_of_set
+    # Of the slicers' registers, where there are some.
+    assert cycles == int(config.large) + 10 * one.beats_of_set
 
 
 def test_after_a_single_set_any_other_is_served():

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from amaranth import Cat, Signal
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
 from hw.config import CoreConfig
 from hw.dataflow.nullhop.allocator import PixelAllocator
 from hw.dataflow.nullhop.controller import Controller
-from hw.dataflow.nullhop.layouts import PixelOperation, WorkUnit
+from hw.dataflow.nullhop.layouts import WorkUnit
 from hw.dataflow.nullhop.operand_stage import OperandStage
 from hw.dataflow.ports import front_end_ports
-from hw.stream.register import path_cut, slow_cut
+from hw.stream.register import slow_cut
 
 
 class NullHopFrontEnd(wiring.Component):
@@ -74,19 +74,13 @@ class NullHopFrontEnd(wiring.Component):
             connect(m, producer=flipped(self.responses[index]), consumer=controller.response)
             connect(m, stage.weights, flipped(self.weights[index]))
             connect(m, producer=stage.operands, consumer=flipped(self.operands[index]))
-        self._broadcast(m, controllers, [self._arrivals(m, index, stage) for index, stage in enumerate(stages)])
+        self._broadcast(m, controllers, stages)
         return m
 
-    def _arrivals(self, m: Module, index: int, stage: OperandStage) -> stream.Interface:
-        """Where operations come in for a group: in a large core a register near it, whose controller may be far."""
-        m.submodules[f"arrival_{index}"] = arrival = path_cut(self.config, PixelOperation(self.config))
-        connect(m, producer=arrival.o, consumer=stage.operations)
-        return arrival.i
-
-    def _broadcast(self, m: Module, controllers: list[Controller], groups: list[stream.Interface]) -> None:
+    def _broadcast(self, m: Module, controllers: list[Controller], stages: list[OperandStage]) -> None:
         """A controller's operation goes to all its groups in the same cycle, when all of them are ready."""
         ready = Signal(self.config.groups)
-        m.d.comb += ready.eq(Cat(group.ready for group in groups))
+        m.d.comb += ready.eq(Cat(stage.operations.ready for stage in stages))
         with m.Switch(self.layer.split):
             for split, (channel_groups, _) in enumerate(self.config.splits):
                 with m.Case(split):
@@ -94,10 +88,10 @@ class NullHopFrontEnd(wiring.Component):
                         operations = controllers[head].operations
                         all_ready = ready[head : head + channel_groups].all()
                         m.d.comb += operations.ready.eq(all_ready)
-                        for group in groups[head : head + channel_groups]:
+                        for stage in stages[head : head + channel_groups]:
                             m.d.comb += [
-                                group.payload.eq(operations.payload),
-                                group.valid.eq(operations.valid & all_ready),
+                                stage.operations.payload.eq(operations.payload),
+                                stage.operations.valid.eq(operations.valid & all_ready),
                             ]
         for index, controller in enumerate(controllers):
             operations = controller.operations

@@ -34,6 +34,7 @@ _EXPECTED = {
     "lenet300_csc12": 0.9814,
     "lenet300_csc21": 0.9777,
     "lenet300_csc46": 0.966,
+    "cifar_csc3": 0.7686,
     "cifar_csc6": 0.7160,
     "resnet8_pruned50": 0.8656,
     "resnet8_pruned35": 0.8542,

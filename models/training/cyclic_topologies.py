@@ -65,9 +65,10 @@ def lenet300(name: str) -> Graph:
 # Inputs, outputs and stride of the 3x3 convolutions after the first.
 _CIFAR_CONVOLUTIONS = ((32, 32, 2), (32, 64, 2), (64, 64, 1), (64, 64, 1), (64, 64, 2))
 CIFAR_FANS: dict[str, dict[int, tuple[int, int]]] = {
+    "cifar_csc3": {32: (16, 8), 64: (16, 16)},
     "cifar_csc6": {32: (8, 4), 64: (8, 8)},
 }
-"""Fans of the two support layers of a convolution, by its input channels; each pair of ends has one path.
+"""Fans of the two support layers of a convolution, by its input channels: four paths between each pair of ends, or one.
 
 The number in a network's name is how many times fewer parameters there are.
 """

@@ -47,6 +47,8 @@ def synthesise_board(
     write_design(board, top, folder)
     netlist = synthesise_description(board.target, folder)
     netlist.check(board.target, Demand.of(board.accelerator.core))
+    if board.family.repair is not None:
+        board.family.repair(folder / f"{TOP}.json", TOP)
     return netlist
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from boards.platform.repairs import open_carry_chains
 from boards.synthesis.flow import TOP
 from boards.synthesis.targets import Resource
 
@@ -32,6 +35,8 @@ class Family:
         The metrics of a budget that yosys can count: a name, and the prefixes of the cells.
     resources, multiplier, memory_bits
         As in `boards.synthesis.targets.Target`.
+    repair
+        Changes the netlist, a JSON file, before the placer takes it; called with its top module, too.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Family:
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: tuple[tuple[str, int], ...]
+    repair: Callable[[Path, str], None] | None = None
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -157,4 +163,5 @@ NEXUS = Family(
     ),
     multiplier="MULT",
     memory_bits=(("DP16K", 16 << 10), ("PDP16K", 16 << 10), ("PDPSC16K", 16 << 10), ("PDPSC512K", 512 << 10)),
+    repair=open_carry_chains,
 )

@@ -9,7 +9,7 @@ from compiler.compiled import CompiledProgram, describe_program
 from compiler.cut import cut, runnable_parts
 from compiler.errors import CompilerError
 from compiler.network_program import NetworkProgram, compile_network
-from compiler.operations import OPERATION_NAMES, VectorOperation
+from compiler.operations import OPERATION_NAMES, Convolve, VectorOperation
 from compiler.tests.graphs import GraphBuilder, random_graph, with_zero
 from compiler.tests.interpreter import Interpreter
 from hw.config import PARAMETER_PLANES, AcceleratorConfig, CoreConfig
@@ -351,7 +351,7 @@ def test_weights_of_every_width(weight_bits):
         parameters = sum(
             PARAMETER_PLANES * config.core.post_beats * -(-entry.layer.conv.maps // config.core.lanes)
             for entry in program.entries
-            if entry.layer is not None
+            if isinstance(entry.operation, Convolve)
         )
         # Packed: but for the rest of a block's last beat, as many bits as there are weights.
         assert beats[0] - parameters <= (beats[1] - parameters) * weight_bits / 16 + 4 * len(program.entries)

@@ -349,7 +349,7 @@ def test_weights_of_every_width(weight_bits):
         wider = compile_network(network, config.with_changes(core=config.core.with_changes(weight_bits=16)))
         beats = [sum(len(entry.weights) for entry in one.entries) for one in (program, wider)]
         parameters = sum(
-            PARAMETER_PLANES * config.core.post_beats * -(-entry.layer.conv.maps // config.core.lanes)
+            PARAMETER_PLANES * config.core.post_beats * -(-entry.operation.conv.maps // config.core.lanes)
             for entry in program.entries
             if isinstance(entry.operation, Convolve)
         )

@@ -18,6 +18,12 @@ Steps = list[tuple[int, bool]]
 Column = tuple[int, int, Steps, bool, bool, int]
 """First vector, rows of taps, operations of a tap, whether it is its output's last and is released, the output."""
 
+Slice = tuple[int, bool, bool]
+"""The output that it is of, whether it is the last one of a block, and whether that is the last block."""
+
+SKID = 2
+"""Slices that may wait at the collector."""
+
 _NOTHING, _OPERATION = -1, 0
 
 
@@ -30,7 +36,7 @@ def _turn(last: int, requests: list[int]) -> int:
 
 
 class _Group:
-    """A group's registers: fetcher, request, column walker, column, operands, multiplier, adder, result and slice.
+    """A group's registers: fetcher, request, column walker, column, operands, multiplier, adder, result, slices.
 
     Of the stages behind the operands, what is there: nothing, an operation, or one that ends a block of an output.
     """
@@ -52,7 +58,8 @@ class _Group:
         self.row = self.step = self.gone = 0
         self.operand = self.product = self.sum = self.result = _NOTHING
         self.beat = 0
-        self.slice: tuple[int, bool, bool] | None = None  # block of an output, its last beat, its last block
+        self.slice: Slice | None = None
+        self.arriving: deque[Slice] = deque()
         self.block = 0
         self.groups, self.post_beats = config.groups, config.post_beats
 
@@ -61,11 +68,13 @@ class _Group:
         """The bank that the fetcher asks for; -1 if it asks for none."""
         return self.asked[0] if self.asked and self.room else -1
 
-    def offers(self, large: bool) -> tuple[int, bool, bool] | None:
+    def offers(self, large: bool) -> Slice | None:
         """The slice that the collector sees; in a small core the result itself."""
-        return self.slice if large else self._next_slice()
+        if large:
+            return self.arriving[0] if self.arriving else None
+        return self._next_slice()
 
-    def _next_slice(self) -> tuple[int, bool, bool] | None:
+    def _next_slice(self) -> Slice | None:
         if self.result <= _OPERATION:
             return None
         unit, block = divmod(self.result - 1, self.groups)
@@ -73,9 +82,14 @@ class _Group:
         return unit, self.beat == (self.shape.final_beats if final else self.post_beats) - 1, final
 
     def slice_off(self, taken: bool, large: bool) -> bool:
-        """Move a slice on from the result, if there is room; returns whether the result is used up."""
-        if large and not (self.slice is None or taken):
-            return False
+        """Move slices on from the result to the collector, if there is room; returns whether the result is used up."""
+        moves = len(self.arriving) < SKID
+        if large and taken:
+            self.arriving.popleft()
+        if large and self.slice is not None:
+            if not moves:
+                return False
+            self.arriving.append(self.slice)
         moved = self._next_slice() if large or taken else None
         if large:
             self.slice = moved

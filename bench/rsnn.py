@@ -58,7 +58,7 @@ SPREAD = 0.4
 TILE = 32
 """Channels within which pruning is balanced."""
 
-CROPPED = {"conv2_2": 8, "conv3_2": 6, "conv4_3": 3, "conv5_3": 4}
+CROPPED = {"conv2_2": 8, "conv3_2": 6, "conv4_3": 3, "conv5_3": 14}
 """Layers that run in Verilog, and their rows."""
 
 ZERO = 3

@@ -40,6 +40,7 @@ def test_cropped_layers_in_verilog():
         assert abs(one.predicted - one.taken) <= 0.02 * one.taken, one
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("rsnn 4x4")
 def test_a_small_grid_in_verilog():
     """The same bench on a grid that is built in a moment."""

@@ -49,10 +49,16 @@ CONFIG = CoreConfig(
 )
 """The grid of the paper, 32 PUs of 14 PEs, and nothing but rsnn."""
 
+MERGING = CONFIG.with_changes(accumulators=16, scratchpad_depth=4096, weight_depth=16384)
+"""The same with room to deal all kernels of a layer at once, in one tile."""
+
+SPREAD = 0.4
+"""Of the kernels' densities, where pruning is not balanced."""
+
 TILE = 32
 """Channels within which pruning is balanced."""
 
-CROPPED = {"conv2_2": 8, "conv3_2": 6, "conv4_3": 3, "conv5_3": 4}
+CROPPED = {"conv2_2": 8, "conv3_2": 6, "conv4_3": 3, "conv5_3": 14}
 """Layers that run in Verilog, and their rows."""
 
 ZERO = 3
@@ -89,22 +95,28 @@ class Figures:
         return self.macs / (self.taken * PUS * LANES)
 
 
-def balanced_weights(layer: ConvolutionShape, density: float, seed: int) -> npt.NDArray[np.int8]:
-    """Random weights [outputs, kernel height, kernel width, inputs] of which each kernel keeps as many in each tile."""
+def pruned_weights(layer: ConvolutionShape, density: float, seed: int, spread: float = 0.0) -> npt.NDArray[np.int8]:
+    """Random weights [outputs, kernel height, kernel width, inputs] of which each kernel keeps as many in each tile.
+
+    With a `spread` kernels differ: their densities are log-normal about the layer's, with that standard deviation.
+    """
     rng = np.random.default_rng(seed)
     weights = np.zeros((layer.outputs, *KERNEL, layer.inputs), np.int8)
-    for kernel in weights:
+    factors = np.exp(spread * rng.normal(size=layer.outputs) - spread**2 / 2)
+    for kernel, factor in zip(weights, factors, strict=True):
         for start in range(0, layer.inputs, TILE):
             tile = kernel[..., start : start + TILE]
-            kept = rng.permutation(tile.size) < round(density * tile.size)
+            kept = rng.permutation(tile.size) < round(min(1.0, density * factor) * tile.size)
             values = rng.integers(1, 128, tile.size) * rng.choice([-1, 1], tile.size)
             tile[...] = np.where(kept, values, 0).reshape(tile.shape)
     return weights
 
 
-def vgg_network(layer: ConvolutionShape, rows: int, density: float | None = None, seed: int = 0) -> Network:
+def vgg_network(
+    layer: ConvolutionShape, rows: int, density: float | None = None, seed: int = 0, spread: float = 0.0
+) -> Network:
     """A layer as a network of its own, with so many rows."""
-    weights = balanced_weights(layer, layer.density if density is None else density, seed)
+    weights = pruned_weights(layer, layer.density if density is None else density, seed, spread)
     quantisation = Quantisation.per_tensor(0.05, ZERO)
     tensors = {
         name: Tensor(name, (1, rows, layer.size, channels), np.dtype(np.int8), quantisation)
@@ -147,15 +159,21 @@ def _figures(layer: ConvolutionShape, program: LayerProgram, predicted: int) -> 
     )
 
 
-def modelled(layers: Sequence[ConvolutionShape] = VGG16, density: float | None = None) -> list[Figures]:
+def modelled(
+    layers: Sequence[ConvolutionShape] = VGG16,
+    density: float | None = None,
+    *,
+    config: CoreConfig = CONFIG,
+    spread: float = 0.0,
+) -> list[Figures]:
     """Layers at full size by the cycle model, one after another, on a core whose activation memory is large enough.
 
     The first one runs twice, so that its weights are there the second time.
     """
-    config = CONFIG.with_changes(activation_depth=1 << 17)
+    config = config.with_changes(activation_depth=1 << 17)
     programs = []
     for layer in layers:
-        conv = _convolution(vgg_network(layer, layer.size, density))
+        conv = _convolution(vgg_network(layer, layer.size, density, spread=spread))
         programs.append(LayerProgram(conv, sparse_mappings(conv, config)[0], config))
     predicted = _predicted([programs[0], *programs], config)[1:]
     return [_figures(*of_layer) for of_layer in zip(layers, programs, predicted, strict=True)]
@@ -278,6 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     _print("VGG16 by the cycle model", modelled())
     _print("VGG16 without pruning, by the cycle model", modelled(density=1.0))
+    _print("VGG16 by the cycle model, 16 kernels a PU", modelled(config=MERGING))
+    _print(f"The same pruned without balance, spread {SPREAD}", modelled(config=MERGING, spread=SPREAD))
     if chosen.rtl:
         _print("Cropped layers in Verilog", measured(CROPPED))
 

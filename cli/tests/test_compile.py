@@ -55,6 +55,23 @@ def test_another_core_takes_a_larger_network(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("dataflow", "built", "chosen"),
+    [
+        ("nullhop", ("nullhop", "csc"), {"nullhop"}),
+        ("rsnn", ("csc", "rsnn"), {"rsnn"}),
+        ("auto", ("nullhop", "csc", "rsnn"), {"nullhop"}),
+    ],
+)
+def test_the_dataflow_decides_what_the_core_has_and_what_each_layer_runs_on(run, tmp_path, dataflow, built, chosen):
+    """The network has no zero weights to speak of: given the choice, nullhop is faster."""
+    path, plan = tmp_path / "resnet8.skip", tmp_path / "plan.json"
+    assert run("resnet8", "--dataflow", dataflow, "--output", path, "--json", plan)[0] == 0
+    assert read_program(path).config.core.dataflows == built
+    rows = json.loads(plan.read_text())["plan"]
+    assert {row["dataflow"] for row in rows} - {""} == chosen
+
+
+@pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (("visual_wake_words",), "visual_wake_words: its tensors need 184,320 bytes of activation memory, but this"),

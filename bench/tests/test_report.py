@@ -97,18 +97,16 @@ def against_a_peer():
 
 
 def on_each_dataflow():
+    common = {"layer": "depthwise", "groups": 2, "lanes": 5, "predicted_cycles": 100, "macs": 1000, "multiplies": 900}
     rows = [
-        {
-            "name": name,
-            "layer": "depthwise",
-            "dataflow": name,
-            "predicted_cycles": 100,
-            "macs": 1000,
-            "efficiency": rate,
-        }
-        for name, rate in (("csc", 0.5), ("nullhop", 0.1))
+        {"name": name, "dataflow": name, **common, "efficiency": rate} for name, rate in (("csc", 0.5), ("rsnn", 1.0))
     ]
     return Benchmark("alternatives", "One layer on each", lambda full: []), rows
+
+
+def dealt():
+    rows = [{"name": name, "imbalance": value} for name, value in (("in order", 1.4), ("merged", 1.02))]
+    return Benchmark("dealt", "Dealt kernels", lambda full: []), rows
 
 
 @pytest.fixture
@@ -118,7 +116,8 @@ def files(tmp_path):
     for name, document in written.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     benchmarks = [
-        results.write(*made, full=False, folder=tmp_path) for made in (vgg_like(), against_a_peer(), on_each_dataflow())
+        results.write(*made, full=False, folder=tmp_path)
+        for made in (vgg_like(), against_a_peer(), on_each_dataflow(), dealt())
     ]
     return [*benchmarks, *(tmp_path / f"{name}.json" for name in written)]
 
@@ -139,8 +138,10 @@ def test_the_page_needs_nothing_but_itself(written):
 
 
 def test_each_dataflow_is_summed_up(files):
-    found = {winner.dataflow: winner for winner in page.winners(sources.read(files).sets)}
-    assert list(found) == ["nullhop", "csc", "vector"]
+    found = {winner.dataflow: winner for winner in page.winners(sources.read(files))}
+    assert list(found) == ["nullhop", "rsnn", "csc", "vector"]
+    assert (found["rsnn"].predicted, found["rsnn"].efficiency, found["rsnn"].utilisation) == (True, 1.0, 0.9)
+    assert not found["csc"].predicted
     assert (found["csc"].layers, found["csc"].efficiency) == (1, 60_000 / 128_000)
     assert found["nullhop"].layers == 4 and found["nullhop"].utilisation == 110_000 / 128_000
     assert found["vector"].efficiency is None
@@ -192,7 +193,7 @@ def test_how_it_looks(written, scheme):
     measured = look.measured
     assert look.console == []
     assert len(measured["tiles"]) == 2 and "published: 328.8%" in measured["tiles"][0]
-    assert len(measured["headings"]) == 8
+    assert len(measured["headings"]) == 9
     bars = figure(look, "small on 8 x 16 multipliers: cycles")
     # A bar a layer, and one within it for those that multiply.
     assert (bars["axes"], bars["bars"]) == (2, 4 + 3)
@@ -205,12 +206,13 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "small on 8 x 16 multipliers: feature maps")["bars"] == 2 * 3
     assert figure(look, "Lattice ECP5 LFE5U-85F-6, 8 x 16 multipliers")["bars"] == 2
     assert figure(look, "a_board, A part")["bars"] == 1
+    assert figure(look, "Dealt kernels")["bars"] == 2
     assert figure(look, "Others")["bars"] == 2
     assert figure(look, "One layer on each")["bars"] == 2
     assert figure(look, "Where the cycles go")["bars"] == 3
-    assert measured["tables"] == [3, 2, 2, 5, 2]
+    assert measured["tables"] == [3, 2, 2, 2, 5, 2]
     for each in measured["figures"]:
-        assert each["outside"] == [] and "none" not in each["fills"], each
+        assert each["outside"] == [] and each["meeting"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.
     assert (luminance(measured["page"]) > 0.5) == (scheme == "light")
     assert contrast(measured["page"], measured["ink"]) > 10 and contrast(measured["page"], measured["quiet"]) > 4.5

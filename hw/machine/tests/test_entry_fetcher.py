@@ -144,7 +144,7 @@ def test_entries_beyond_the_program_are_not_read(first, whole):
 
 
 def test_a_first_entry_far_beyond_the_program_is_not_read():
-    config = small_config(program_depth=16, max_entries=100)
+    config = small_config(program_depth=32, max_entries=100)
     bench = Bench(config, [entry(Operation.STORE)], 99, 99, 8)
     bench.run(0, 0)
     assert bench.state == (0, 99, RunError.RANGE)

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench import results
 from bench.benchmark import Column, Row
+from bench.suite import BENCHMARKS
 from models.errors import SkipstoneError
 
 _BLOCK = re.compile(r"(<!-- results: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -59,9 +60,11 @@ def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def tables(folder: Path = results.FOLDER) -> dict[str, str]:
-    """Every table by name: of each recorded benchmark, and `nullhop`."""
+    """Every table by name: of each benchmark, and `nullhop`; a line for one that is not recorded."""
     documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
-    return {name: of_document(document) for name, document in documents.items()} | {"nullhop": nullhop(documents)}
+    missing = {name: f"Not recorded yet: `skipstone bench {name}`.\n" for name in BENCHMARKS}
+    recorded = {name: of_document(document) for name, document in documents.items()}
+    return missing | recorded | {"nullhop": nullhop(documents)}
 
 
 def update(text: str, known: Mapping[str, str]) -> str:

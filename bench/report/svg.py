@@ -54,7 +54,9 @@ def to_svg(chart: alt.TopLevelMixin, label: str) -> str:
             labelLimit=260,
             labelOverlap="greedy",
         ),
-        legend=alt.LegendConfig(labelColor=colour("ink-2"), labelFontSize=12, symbolSize=90, labelLimit=400),
+        legend=alt.LegendConfig(
+            labelColor=colour("ink-2"), labelFontSize=12, symbolSize=90, labelLimit=400, columnPadding=48
+        ),
         view=alt.ViewConfig(stroke=None),
         text=alt.MarkConfig(color=colour("ink-2"), fontSize=12),
     )

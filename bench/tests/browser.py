@@ -30,6 +30,12 @@ const outside = figure => {
     return getComputedStyle(text).opacity > 0 && (box.left < frame.left || box.right > frame.right);
   }).map(text => text.textContent);
 };
+const meeting = figure => {
+  const texts = all(figure, "text").filter(seen).filter(text => getComputedStyle(text).opacity > 0);
+  const boxes = texts.map(text => text.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 2 && b.top < a.bottom - 2;
+  return texts.filter((text, i) => boxes.some((box, j) => i < j && meet(boxes[i], box))).map(text => text.textContent);
+};
 const style = (element, name) => getComputedStyle(element).getPropertyValue(name);
 const measured = {
   headings: all(document, "h2").map(heading => heading.textContent),
@@ -42,6 +48,7 @@ const measured = {
     fills: [...new Set([...marks(figure, "bar"), ...marks(figure, "point")].map(mark => style(mark, "fill")))],
     titles: all(figure, "svg title").map(title => title.textContent),
     outside: outside(figure),
+    meeting: meeting(figure),
   })),
   tables: all(document, "details table tbody").map(body => body.rows.length),
   page: style(document.body, "background-color"),

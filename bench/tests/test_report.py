@@ -210,7 +210,7 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "Where the cycles go")["bars"] == 3
     assert measured["tables"] == [3, 2, 2, 5, 2]
     for each in measured["figures"]:
-        assert each["outside"] == [] and "none" not in each["fills"], each
+        assert each["outside"] == [] and each["meeting"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.
     assert (luminance(measured["page"]) > 0.5) == (scheme == "light")
     assert contrast(measured["page"], measured["ink"]) > 10 and contrast(measured["page"], measured["quiet"]) > 4.5

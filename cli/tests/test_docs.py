@@ -96,6 +96,20 @@ def test_files_that_are_named_are_there():
     assert not [where for where in named if not (ROOT / where[1]).exists() and "NAME" not in where[1]]
 
 
+def test_messages_that_are_explained_are_still_said():
+    """What the first column of troubleshooting quotes stands in the code, but for options and commands."""
+    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row) if " " in text]
+    folders = ("boards", "cli", "compiler", "host", "models", "setup", "sim")
+    files = [path for name in folders for path in (ROOT / name).rglob("*.*") if path.suffix in (".py", ".sh")]
+    # A message may be cut into several strings.
+    code = re.sub(
+        r'"\s+f?"', "", "".join(path.read_text(encoding="utf-8") for path in files if "tests" not in path.parts)
+    )
+    assert len(quoted) > 8
+    assert not [text for text in quoted if text not in code]
+
+
 def test_links_of_the_readme_lead_somewhere():
     for path in (README, ROOT / "CONTRIBUTING.md", ROOT / "hw/README.md"):
         targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from amaranth.hdl import UnusedElaboratable
@@ -26,15 +27,20 @@ def make_job(layer: RandomLayer, config: CoreConfig) -> LayerJob:
     return LayerJob(program, layer.input, layer.output)
 
 
+@contextmanager
+def only_described() -> Iterator[None]:
+    """Within it, hardware may be described that never becomes hardware: its bench was compiled before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        yield
+        gc.collect()
+
+
 @cache
 def model(config: CoreConfig) -> BenchModel:
     """The compiled bench of a core, looked for once in a process."""
-    with warnings.catch_warnings():
-        # A core whose bench was compiled before is described, and never becomes hardware again.
-        warnings.simplefilter("ignore", UnusedElaboratable)
-        found = build_core(config)
-        gc.collect()
-    return found
+    with only_described():
+        return build_core(config)
 
 
 def simulate(jobs: Sequence[LayerJob], config: CoreConfig) -> list[LayerRun]:

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Column, Row, rates
+from bench.layers import only_described
 from bench.published import published
 from boards.synthesis.netlist import Demand
 from compiler.network_program import compile_network
@@ -33,7 +34,8 @@ def accelerator(post_lanes: int) -> AcceleratorConfig:
 def _measure(name: str, post_lanes: int) -> Row:
     config = accelerator(post_lanes)
     network = zoo.load(name)
-    run = run_program(compile_network(network, config), read_input(network, None, SEED))
+    with only_described():
+        run = run_program(compile_network(network, config), read_input(network, None, SEED))
     multipliers, total = config.core.groups * config.core.lanes, run.total()
     dsps = Demand.of(config.core).multipliers
     return {

@@ -3,7 +3,7 @@
 NNgen runs in its own simulation flow (Icarus Verilog, its memory model at its bus), checked against its own model, with
 as nearly as many multipliers as it can have, and its best setting that was found: a bus of 128 bits, and all output
 channels of a pass at once. A full run adds its defaults. Its memory takes a cycle to answer and then gives a beat a
-cycle, and its cycles are from the start command to the end. Skipstone's are those of its core alone, with nothing loaded
+cycle; its cycles are from the start command to the end. Skipstone's are those of its core alone, with nothing loaded
 before.
 """
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.benchmark import Column, Row
+from bench.benchmark import LAYER_COLUMNS, Column, Row
+from bench.networks import MLPERF_TINY, NETWORKS
 from bench.suite import BENCHMARKS
 from models.errors import SkipstoneError
 
-_BLOCK = re.compile(r"(<!-- results: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- results: ([a-z0-9_-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _NULLHOP = (
     Column("convolutions of", "network"),
@@ -44,6 +45,16 @@ def of_document(document: Mapping[str, Any]) -> str:
     return table([Column(**column) for column in document["columns"]], document["rows"], document["total"])
 
 
+def networks(document: Mapping[str, Any]) -> dict[str, str]:
+    """The layers of each network in the results, by the network's name."""
+    found = {}
+    for row in document["rows"]:
+        layers = [{**layer, "macs": layer["macs"] or None} for layer in row["layers"]]
+        columns = [column for column in LAYER_COLUMNS if column.key != "multiplies"]
+        found[row["name"]] = table(columns, layers, {**row, "name": "total"})
+    return found
+
+
 def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
     """The sums of NullHop's benchmarks beside the published figures."""
     rows = [
@@ -60,10 +71,13 @@ def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def tables(folder: Path = results.FOLDER) -> dict[str, str]:
-    """Every table by name: of each benchmark, and `nullhop`; a line for one that is not recorded."""
+    """Every table by name: of each benchmark, each network, and `nullhop`; a line for what is not recorded."""
     documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
     missing = {name: f"Not recorded yet: `skipstone bench {name}`.\n" for name in BENCHMARKS}
+    missing |= dict.fromkeys(NETWORKS, missing[MLPERF_TINY.name])
     recorded = {name: of_document(document) for name, document in documents.items()}
+    if MLPERF_TINY.name in documents:
+        recorded |= networks(documents[MLPERF_TINY.name])
     return missing | recorded | {"nullhop": nullhop(documents)}
 
 

@@ -30,7 +30,7 @@ _WHY = {
     ),
     "csc": (
         "depthwise convolutions, which share no activation between maps",
-        "a channel a lane: nothing is skipped, but no lane is idle either",
+        "a channel a lane: zeros are not skipped, but neither is a weight of 0 for each other channel multiplied",
     ),
     VECTOR: ("additions and pooling, which multiply nothing", "they read and write as fast as the memory gives"),
 }

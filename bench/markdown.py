@@ -15,11 +15,17 @@ from typing import Any
 from bench import results
 from bench.benchmark import LAYER_COLUMNS, Column, Row
 from bench.networks import MLPERF_TINY, NETWORKS
+from bench.papers import RSNN_VGG16
 from bench.suite import BENCHMARKS
 from models.errors import SkipstoneError
 
 _BLOCK = re.compile(r"(<!-- results: ([a-z0-9_-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+_RSNN = (
+    Column("RSNN, published, MAC/cycle/lane", "published", ".2f"),
+    Column("predicted, MAC/cycle/lane", "efficiency", ".2f"),
+    Column("utilisation", "utilisation", ".1%"),
+)
 _NULLHOP = (
     Column("convolutions of", "network"),
     Column("zero activations", "zero_share", ".1%"),
@@ -70,6 +76,16 @@ def nullhop(documents: Mapping[str, Mapping[str, Any]]) -> str:
     return table(_NULLHOP, rows)
 
 
+def rsnn(documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """The sum of RSNN's benchmark beside the published figure."""
+    rows = [
+        {**document["total"], "published": document["published"]["mac_per_cycle_per_lane"]}
+        for name, document in documents.items()
+        if name == RSNN_VGG16.name
+    ]
+    return table(_RSNN, rows)
+
+
 def tables(folder: Path = results.FOLDER) -> dict[str, str]:
     """Every table by name: of each benchmark, each network, and `nullhop`; a line for what is not recorded."""
     documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
@@ -78,7 +94,7 @@ def tables(folder: Path = results.FOLDER) -> dict[str, str]:
     recorded = {name: of_document(document) for name, document in documents.items()}
     if MLPERF_TINY.name in documents:
         recorded |= networks(documents[MLPERF_TINY.name])
-    return missing | recorded | {"nullhop": nullhop(documents)}
+    return missing | recorded | {"nullhop": nullhop(documents), "rsnn": rsnn(documents)}
 
 
 def update(text: str, known: Mapping[str, str]) -> str:

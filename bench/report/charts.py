@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from bench.report.sources import Alternatives, Board, LayerSet, Peers
+from bench.report.sources import Alternatives, Board, Imbalance, LayerSet, Peers
 from bench.report.svg import DATAFLOWS, colour, dataflow_colours
 
 WIDTH = 720
@@ -199,8 +199,8 @@ def traffic_bars(layers: LayerSet) -> alt.TopLevelMixin:
     )
 
 
-def imbalance_bars(layers: LayerSet) -> alt.TopLevelMixin:
-    """A layer a row: the work of its busiest processing unit over that of the mean one."""
+def imbalance_bars(layers: LayerSet | Imbalance) -> alt.TopLevelMixin:
+    """A layer or a way of dealing a row: the work of its busiest processing unit over that of the mean one."""
     values = [
         {"layer": row["name"], "value": row["imbalance"], "told": f"{row['name']}: {row['imbalance']:.3f}"}
         for row in layers.rows

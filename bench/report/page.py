@@ -41,6 +41,10 @@ _ALTERNATIVES = (
     "What the compiler chooses between, by its cycle model. Where there is one bar, one dataflow can run the layer. A "
     "depthwise layer on nullhop is a dense one whose weights are nearly all zero: that is what csc is for."
 )
+_IMBALANCE = (
+    "1.00 is even work; what is above it, all other units wait. An array that skips zero weights is as fast as its "
+    "busiest unit: kernels that share a unit, the largest dealt first, make up for uneven pruning."
+)
 _PEERS = (
     "Each generator in its own simulation, checked against its own model. A dense one cannot exceed 1; one that skips "
     "zeros gains with each of them, and without any is bound by the same multipliers."
@@ -83,6 +87,7 @@ def render(sources: Sources) -> str:
         alternatives=[
             _figure(each.title, _ALTERNATIVES, charts.alternative_bars(each)) for each in sources.alternatives
         ],
+        imbalances=[_figure(each.title, _IMBALANCE, charts.imbalance_bars(each)) for each in sources.imbalances],
         details=_details(sources.sets),
         traffic=_traffic(sources.sets),
         peers=[_figure(peers.title, _PEERS, charts.peer_bars(peers)) for peers in sources.peers],
@@ -177,8 +182,7 @@ def _details(sets: Sequence[LayerSet]) -> list[Figure]:
         if not layers.sweep:
             found.append(_figure(f"{layers.title}: cycles", text, charts.cycle_bars(layers)))
         if any(row.get("imbalance") is not None for row in layers.rows):
-            even = "1.00 is even work; what is above it, all other units wait."
-            found.append(_figure(f"{layers.title}: imbalance", even, charts.imbalance_bars(layers)))
+            found.append(_figure(f"{layers.title}: imbalance", _IMBALANCE, charts.imbalance_bars(layers)))
     return found
 
 

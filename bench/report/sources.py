@@ -65,6 +65,14 @@ class Peers:
 
 
 @dataclass(frozen=True)
+class Imbalance:
+    """Rows with `name` and `imbalance`: the work of the busiest processing unit over that of the mean one."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class Alternatives:
     """The same layers on several dataflows: rows with `layer`, `dataflow`, `efficiency`, of predicted cycles."""
 
@@ -88,13 +96,15 @@ class Sources:
 
     Attributes:
         sets: of layers.
-        alternatives: layers on several dataflows; peers: comparisons with other generators.
+        alternatives: layers on several dataflows.
+        imbalances: of processing units; peers: comparisons with other generators.
         tables: of everything recorded; boards: parts.
         origins: a line a file: what made it.
     """
 
     sets: list[LayerSet] = field(default_factory=list)
     alternatives: list[Alternatives] = field(default_factory=list)
+    imbalances: list[Imbalance] = field(default_factory=list)
     peers: list[Peers] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
@@ -146,6 +156,8 @@ def _add_benchmark(found: Sources, document: dict[str, Any]) -> None:
     found.sets += _sets(document)
     if all("layer" in row and "dataflow" in row and "cycles" not in row for row in rows):
         found.alternatives.append(Alternatives(document["title"], rows))
+    if all("imbalance" in row and "cycles" not in row for row in rows):
+        found.imbalances.append(Imbalance(document["title"], rows))
     if all("generator" in row for row in rows):
         found.peers.append(Peers(document["title"], rows))
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())

@@ -111,6 +111,11 @@ def on_each_dataflow():
     return Benchmark("alternatives", "One layer on each", lambda full: []), rows
 
 
+def dealt():
+    rows = [{"name": name, "imbalance": value} for name, value in (("in order", 1.4), ("merged", 1.02))]
+    return Benchmark("dealt", "Dealt kernels", lambda full: []), rows
+
+
 @pytest.fixture
 def files(tmp_path):
     """A file of each kind."""
@@ -118,7 +123,8 @@ def files(tmp_path):
     for name, document in written.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     benchmarks = [
-        results.write(*made, full=False, folder=tmp_path) for made in (vgg_like(), against_a_peer(), on_each_dataflow())
+        results.write(*made, full=False, folder=tmp_path)
+        for made in (vgg_like(), against_a_peer(), on_each_dataflow(), dealt())
     ]
     return [*benchmarks, *(tmp_path / f"{name}.json" for name in written)]
 
@@ -192,7 +198,7 @@ def test_how_it_looks(written, scheme):
     measured = look.measured
     assert look.console == []
     assert len(measured["tiles"]) == 2 and "published: 328.8%" in measured["tiles"][0]
-    assert len(measured["headings"]) == 8
+    assert len(measured["headings"]) == 9
     bars = figure(look, "small on 8 x 16 multipliers: cycles")
     # A bar a layer, and one within it for those that multiply.
     assert (bars["axes"], bars["bars"]) == (2, 4 + 3)
@@ -205,10 +211,11 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "small on 8 x 16 multipliers: feature maps")["bars"] == 2 * 3
     assert figure(look, "Lattice ECP5 LFE5U-85F-6, 8 x 16 multipliers")["bars"] == 2
     assert figure(look, "a_board, A part")["bars"] == 1
+    assert figure(look, "Dealt kernels")["bars"] == 2
     assert figure(look, "Others")["bars"] == 2
     assert figure(look, "One layer on each")["bars"] == 2
     assert figure(look, "Where the cycles go")["bars"] == 3
-    assert measured["tables"] == [3, 2, 2, 5, 2]
+    assert measured["tables"] == [3, 2, 2, 2, 5, 2]
     for each in measured["figures"]:
         assert each["outside"] == [] and each["meeting"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.

@@ -211,7 +211,9 @@ def imbalance_bars(layers: LayerSet | Imbalance) -> alt.TopLevelMixin:
         .mark_bar(height=14, cornerRadiusEnd=2, color=colour("dataflow-rsnn"))
         .encode(
             y=_names("layer"),
-            x=alt.X("value:Q", title="work of the busiest unit / of the mean one", axis=alt.Axis(format=".2f")),
+            x=alt.X(
+                "value:Q", title="work of the busiest unit / of the mean one", axis=alt.Axis(format=".2f", tickCount=6)
+            ),
             description="told:N",
         )
         .properties(width=WIDTH, height=alt.Step(_BAR_STEP))

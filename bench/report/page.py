@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from bench.report import charts
-from bench.report.sources import VECTOR, LayerSet, Sources
+from bench.report.sources import VECTOR, Alternatives, LayerSet, Sources
 from bench.report.svg import to_svg
 from hw.config import CoreConfig
 
@@ -41,6 +41,10 @@ _ALTERNATIVES = (
     "What the compiler chooses between, by its cycle model. Where there is one bar, one dataflow can run the layer. A "
     "depthwise layer on nullhop is a dense one whose weights are nearly all zero: that is what csc is for."
 )
+_PREDICTED = (
+    "By the cycle model. A dense accelerator cannot exceed 1; what is above it are multiplications by zero that take "
+    "no time."
+)
 _IMBALANCE = (
     "1.00 is even work; what is above it, all other units wait. An array that skips zero weights is as fast as its "
     "busiest unit: kernels that share a unit, the largest dealt first, make up for uneven pruning."
@@ -62,7 +66,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Winner:
-    """What a dataflow ran, in sum; rates are None for what multiplies nothing."""
+    """What a dataflow ran, in sum, or is `predicted` to do; rates are None for what multiplies nothing."""
 
     dataflow: str
     where: str
@@ -71,6 +75,7 @@ class Winner:
     cycles: int
     efficiency: float | None
     utilisation: float | None
+    predicted: bool = False
 
 
 def render(sources: Sources) -> str:
@@ -82,10 +87,10 @@ def render(sources: Sources) -> str:
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         version=version("skipstone"),
         tiles=_tiles(sources.sets),
-        winners=winners(sources.sets),
+        winners=winners(sources),
         overview=_overview(sources.sets),
         alternatives=[
-            _figure(each.title, _ALTERNATIVES, charts.alternative_bars(each)) for each in sources.alternatives
+            _figure(each.title, _about(each), charts.alternative_bars(each)) for each in sources.alternatives
         ],
         imbalances=[_figure(each.title, _IMBALANCE, charts.imbalance_bars(each)) for each in sources.imbalances],
         details=_details(sources.sets),
@@ -118,12 +123,26 @@ def _tiles(sets: Sequence[LayerSet]) -> list[tuple[str, str, str]]:
     return found
 
 
-def winners(sets: Sequence[LayerSet]) -> list[Winner]:
-    """What each dataflow ran in whole networks and published workloads, sweeps left out."""
-    rows = [(layers.multipliers, row) for layers in sets if not layers.sweep for row in layers.rows]
+def _about(alternatives: Alternatives) -> str:
+    return _PREDICTED if len({row["dataflow"] for row in alternatives.rows}) == 1 else _ALTERNATIVES
+
+
+def winners(sources: Sources) -> list[Winner]:
+    """What each dataflow ran in whole networks and published workloads, sweeps left out.
+
+    For one that ran in none: what it is predicted to do.
+    """
+    rows = [(layers.multipliers, row) for layers in sources.sets if not layers.sweep for row in layers.rows]
+    predicted = [
+        (row["groups"] * row["lanes"], {**row, "cycles": row["predicted_cycles"]})
+        for each in sources.alternatives
+        for row in each.rows
+    ]
     found = []
     for name, (where, why) in _WHY.items():
         own = [(multipliers, row) for multipliers, row in rows if row.get("dataflow") == name]
+        only_predicted = not own
+        own = own or [(multipliers, row) for multipliers, row in predicted if row["dataflow"] == name]
         if not own:
             continue
         capacity = sum(multipliers * row["cycles"] for multipliers, row in own)
@@ -133,7 +152,8 @@ def winners(sets: Sequence[LayerSet]) -> list[Winner]:
             return total / of if total else None
 
         cycles = sum(row["cycles"] for _, row in own)
-        found.append(Winner(name, where, why, len(own), cycles, share("macs"), share("multiplies")))
+        rates = share("macs"), share("multiplies")
+        found.append(Winner(name, where, why, len(own), cycles, *rates, only_predicted))
     return found
 
 

@@ -97,16 +97,9 @@ def against_a_peer():
 
 
 def on_each_dataflow():
+    common = {"layer": "depthwise", "groups": 2, "lanes": 5, "predicted_cycles": 100, "macs": 1000, "multiplies": 900}
     rows = [
-        {
-            "name": name,
-            "layer": "depthwise",
-            "dataflow": name,
-            "predicted_cycles": 100,
-            "macs": 1000,
-            "efficiency": rate,
-        }
-        for name, rate in (("csc", 0.5), ("nullhop", 0.1))
+        {"name": name, "dataflow": name, **common, "efficiency": rate} for name, rate in (("csc", 0.5), ("rsnn", 1.0))
     ]
     return Benchmark("alternatives", "One layer on each", lambda full: []), rows
 
@@ -145,8 +138,10 @@ def test_the_page_needs_nothing_but_itself(written):
 
 
 def test_each_dataflow_is_summed_up(files):
-    found = {winner.dataflow: winner for winner in page.winners(sources.read(files).sets)}
-    assert list(found) == ["nullhop", "csc", "vector"]
+    found = {winner.dataflow: winner for winner in page.winners(sources.read(files))}
+    assert list(found) == ["nullhop", "rsnn", "csc", "vector"]
+    assert (found["rsnn"].predicted, found["rsnn"].efficiency, found["rsnn"].utilisation) == (True, 1.0, 0.9)
+    assert not found["csc"].predicted
     assert (found["csc"].layers, found["csc"].efficiency) == (1, 60_000 / 128_000)
     assert found["nullhop"].layers == 4 and found["nullhop"].utilisation == 110_000 / 128_000
     assert found["vector"].efficiency is None

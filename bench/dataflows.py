@@ -1,8 +1,8 @@
 """The same layers on each dataflow that can run them: what the compiler chooses between.
 
-By the cycle model, which the other benchmarks hold against the Verilog; nothing is simulated. The network is compiled
-once with all dataflows, and once with `nullhop` alone, on which a depthwise layer runs as a dense one with weights of
-zero.
+By the cycle model, which the other benchmarks hold against the Verilog; nothing is simulated. Each network is compiled
+for cores of the same size that have a single dataflow. On `nullhop` a depthwise layer runs as a dense one with weights
+of zero.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from hw.config import AcceleratorConfig, CoreConfig
 from models import golden, zoo
 from models.inputs import read_input
 
-NETWORK = "keyword_spotting"
 SEED = 0
-_CORES = {"all dataflows": CoreConfig(), "nullhop alone": CoreConfig(csc=False)}
+NETWORKS = {"keyword_spotting": ("nullhop", "csc"), "resnet8_pruned35": ("nullhop", "rsnn", "csc")}
+"""A network with depthwise layers, and one of whose weights two thirds are pruned; the dataflows that can run each."""
+
+_CORES = {
+    "nullhop": CoreConfig(csc=False),
+    "csc": CoreConfig(nullhop=False),
+    "rsnn": CoreConfig.sized(8, 16, ("rsnn",)).with_changes(csc=False),
+}
 
 
 @cache
-def _predictions(built_with: str) -> dict[str, Row]:
+def _predictions(network_name: str, dataflow: str) -> dict[str, Row]:
     """The row of each layer of the array, by name."""
-    core = _CORES[built_with]
-    network = zoo.load(NETWORK)
+    core, network = _CORES[dataflow], zoo.load(network_name)
     program = compile_network(network, AcceleratorConfig(core, program_depth=32768))
     predictions = predict_program(program, golden.run(network, read_input(network, None, SEED)))
     rows = {}
     for entry, prediction in zip(program.entries, predictions, strict=True):
         if entry.layer is None:
             continue
-        multiplies = entry.layer.mapping.multiplies(prediction.operations, entry.layer.conv.maps)
         layer = network.layer(entry.operation.layers[0])
-        macs = layer.macs(network)
-        rows[entry.operation.name] = {
-            "layer": layer.name,
+        macs, multiplies = layer.macs(network), entry.layer.multiplies(prediction.operations)
+        rows[layer.name] = {
             "op": layer.op,
-            "dataflow": entry.layer.mapping.dataflow,
             "groups": core.groups,
             "lanes": core.lanes,
             "predicted_cycles": prediction.cycles,
@@ -50,27 +52,31 @@ def _predictions(built_with: str) -> dict[str, Row]:
     return rows
 
 
-def _measure(built_with: str, name: str) -> Row:
-    return _predictions(built_with)[name]
+def _measure(network: str, dataflow: str, name: str) -> Row:
+    return _predictions(network, dataflow)[name]
 
 
 def _cases(full: bool) -> Sequence[Case]:
-    cases = []
-    for layer in zoo.load(NETWORK).layers:
-        if layer.op in ("conv_2d", "depthwise_conv_2d"):
-            # What is not depthwise runs on nullhop either way.
-            choices = tuple(_CORES) if layer.op == "depthwise_conv_2d" else ("all dataflows",)
-            cases += [
-                Case(f"{layer.name}, {choice}", partial(_measure, choice, layer.name), cheap=True) for choice in choices
-            ]
-    return cases
+    return [
+        Case(
+            f"{network}, {layer.name}, {dataflow}",
+            partial(_measure, network, dataflow, layer.name),
+            {"network": network, "layer": layer.name, "dataflow": dataflow},
+            cheap=network == "keyword_spotting",
+        )
+        for network, dataflows in NETWORKS.items()
+        for layer in zoo.load(network).layers
+        if layer.op in ("conv_2d", "depthwise_conv_2d")
+        for dataflow in dataflows
+    ]
 
 
 DATAFLOWS = Benchmark(
     name="dataflows",
-    title="KWS DS-CNN, layer by layer on each dataflow that can run it: predicted, on 8 x 16 multipliers",
+    title="Each layer on each dataflow that can run it: predicted, on 8 x 16 multipliers",
     cases=_cases,
     columns=(
+        Column("network", "network"),
         Column("layer", "layer"),
         Column("dataflow", "dataflow"),
         Column("predicted cycles", "predicted_cycles", ",d"),

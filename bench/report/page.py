@@ -29,7 +29,7 @@ _WHY = {
         "one non-zero weight serves neighbouring pixels, so each zero weight saves a cycle",
     ),
     "csc": (
-        "depthwise convolutions, which share no activation between maps",
+        "depthwise convolutions, which share no activation between maps; cyclic layers; dense ones with few zeros",
         "a channel a lane: zeros are not skipped, but neither is a weight of 0 for each other channel multiplied",
     ),
     VECTOR: ("additions and pooling, which multiply nothing", "they read and write as fast as the memory gives"),
@@ -38,7 +38,7 @@ _WHY = {
 
 
 _ALTERNATIVES = (
-    "What the compiler chooses between, by its cycle model. Where there is one bar, one dataflow can run the layer. A "
+    "What the compiler chooses between, by its cycle model: nullhop wins by zero activations, rsnn by zero weights. A "
     "depthwise layer on nullhop is a dense one whose weights are nearly all zero: that is what csc is for."
 )
 _PREDICTED = (

@@ -155,7 +155,10 @@ def _add_benchmark(found: Sources, document: dict[str, Any]) -> None:
     found.tables.append(Table(document["title"], columns, rows, document["total"]))
     found.sets += _sets(document)
     if all("layer" in row and "dataflow" in row and "cycles" not in row for row in rows):
-        found.alternatives.append(Alternatives(document["title"], rows))
+        networks = dict.fromkeys(row.get("network") for row in rows)
+        for network in networks:
+            title = document["title"] if network is None else f"{network}: {document['title'].lower()}"
+            found.alternatives.append(Alternatives(title, [row for row in rows if row.get("network") == network]))
     if all("imbalance" in row and "cycles" not in row for row in rows):
         found.imbalances.append(Imbalance(document["title"], rows))
     if all("generator" in row for row in rows):

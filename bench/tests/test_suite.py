@@ -50,6 +50,13 @@ def test_the_rows_that_are_simulated():
     assert vgg.simulated_rows(layers["conv1_2"], 0.7, full=False) == 14
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_each_row_has_a_name_of_its_own(full):
+    for each in BENCHMARKS.values():
+        names = [case.name for case in each.cases(full)]
+        assert names and len(names) == len(set(names)), each.name
+
+
 def test_an_unknown_benchmark_is_one_line_with_the_known_ones():
     with pytest.raises(SkipstoneError, match=r"no benchmark 'nonsense'.*zeros.*nullhop-vgg16"):
         benchmark("nonsense")

@@ -77,7 +77,8 @@ MLPERF_TINY = Benchmark(
     title="MLPerf Tiny's networks, whole, on 8 x 16 multipliers",
     cases=_cases,
     columns=(
-        *(column for column in LAYER_COLUMNS if column.key != "dataflow"),
+        Column("network", "name"),
+        *(column for column in LAYER_COLUMNS if column.key not in ("name", "dataflow")),
         Column("DSPs", "dsps", "d"),
         Column("MAC/cycle/DSP", "mac_per_cycle_per_dsp", ".2f"),
         Column("best published", "published_mac_per_cycle_per_dsp", ".2f"),

@@ -14,6 +14,7 @@ from compiler.convolution import Convolution
 from compiler.csc_walk import EdgeWalk, edge_walk
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div
+from compiler.sparse_descriptor import sparse_fields
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.descriptor import LayerDescriptor, Operation
 from hw.dataflow.nullhop.layouts import axis_words
@@ -194,47 +195,11 @@ def _weight_strides(conv: Convolution, mapping: Mapping, config: CoreConfig) -> 
 
 
 def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfig) -> Fields:
-    """What the rsnn dataflow walks over; a step that never comes, since there is one of something, is 0."""
+    """The part of the rsnn dataflow."""
     if mapping.sparse is None:
         return {}
-    shape, slots, modulus = mapping.sparse.shape, mapping.sparse.slots, _modulus(config)
-    rows, segments = shape.segments
-    columns = shape.pixels * conv.stride[1] if segments > 1 else 0
-    down = shape.folds * conv.stride[0] if rows > 1 else 0
-    block = shape.banks * conv.stride[1] if shape.blocks > 1 else 0
-    beats = ceil_div(config.lanes if shape.shared else shape.pixels, config.post_lanes)
-    final_maps = mapping.maps_of_pass(mapping.passes - 1, conv.maps)
-    fields = {
-        "pixels_last": shape.pixels - 1,
-        "line_last": (shape.outputs if shape.folds > 1 else shape.size[1]) - 1,
-        "lines_last": 0 if shape.folds > 1 else shape.size[0] - 1,
-        "segments_last": segments - 1,
-        "segment_rows_last": rows - 1,
-        "segment_columns": columns,
-        "segment_column_words": columns * place.pixel_words % modulus,
-        "segment_rows": down,
-        "segment_row_words": down * place.row_words % modulus,
-        "folds_last": shape.folds - 1,
-        "columns_last": shape.columns - 1,
-        "planes_last": shape.planes - 1,
-        "blocks_last": shape.blocks - 1,
-        "block_columns": block,
-        "block_words": block * place.pixel_words % modulus,
-        "channels": shape.plane_vectors,
-        "final_channels": shape.final_vectors,
-        "plane_vectors": shape.plane_vectors,
-        "final_plane_vectors": shape.final_plane_vectors,
-        "tiles_last": shape.tiles - 1,
-        "tile_vectors": shape.tile_vectors(0),
-        "final_tile_vectors": shape.tile_vectors(shape.tiles - 1),
-        "slots_last": slots - 1,
-        "slices_last": config.groups * slots * beats - 1,
-        "slice_beats_last": beats - 1,
-        "map_beats_last": ceil_div(min(mapping.pass_maps, conv.maps), config.post_lanes) - 1,
-        "final_map_beats_last": ceil_div(final_maps, config.post_lanes) - 1,
-        "shared": shape.shared,
-    }
-    return {"sparse": fields}
+    modulus = _modulus(config)
+    return {"sparse": sparse_fields(conv, mapping, place.pixel_words, place.row_words, modulus, config)}
 
 
 def _packet(channels: int) -> tuple[int, int]:

@@ -161,7 +161,7 @@ def _pack_shared(
         pieces, vectors, fillers = [], [], 0
         for tile in (slice(start, stop) for start, stop in pairwise(cuts)):
             chosen = np.flatnonzero(block[:, tile].any(axis=0))
-            # The first lane's weight stands for the vector; only that there is one counts here.
+            # That there is a weight counts here; the weights themselves follow in words of their own.
             marks = np.ones(len(chosen), np.int64)
             entries, missing = _tile_entries(marks, places[tile][chosen], rotates[tile][chosen], config)
             vector = np.zeros((len(entries["value"]), lanes), np.int8)

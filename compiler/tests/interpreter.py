@@ -291,7 +291,7 @@ class Interpreter:
 
     def _compute(self, layer: dict[str, Any], stream: npt.NDArray) -> None:
         vector, target, core = layer["vector"], layer["output"], self.core
-        planes = stream.reshape(-1, PARAMETER_PLANES, core.lanes)
+        planes = stream.reshape(-1, PARAMETER_PLANES, core.parameter_chunks * core.lanes)
         assert layer["weights"]["words"] == 0 and layer["passes_last"] == 0
         assert len(planes) == (layer["weights"]["final_blocks_last"] + 1) * core.post_beats
         entries = [self._parameters(beat) for beat in planes]

@@ -9,8 +9,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import LayerDescriptor, map_beats
+from hw.control.descriptor import LayerDescriptor
 from hw.control.result_slicer import ResultSlice, ResultSlicer
+from hw.control.sparse_layout import map_beats
 from hw.control.units import UnitTag, unit_window
 from hw.control.writer import Destination
 from hw.mac.operands import Results

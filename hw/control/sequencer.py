@@ -10,7 +10,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.control.descriptor import LayerDescriptor, Operation, map_beats, moves_only, runs_on_vector_unit
+from hw.control.descriptor import LayerDescriptor, Operation, moves_only, runs_on_vector_unit
+from hw.control.sparse_layout import map_beats
 
 COUNTER_BITS = 32
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from hw.config import WORD_ELEMENTS, CoreConfig
-from hw.control.descriptor import map_beats
 from hw.control.segment_collector import SegmentCollector
+from hw.control.sparse_layout import map_beats
 from hw.control.units import unit_window
 from sim.harness.amaranth_sim import Process, StreamSink, simulate, stream_source
 

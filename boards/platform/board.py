@@ -16,14 +16,13 @@ from boards.platform.family import Family
 from boards.synthesis.floorplan import Floorplan
 from boards.synthesis.targets import Target
 from hw.bus.uart import LEAST_DIVISOR
-from hw.config import AcceleratorConfig, ConfigurationError
+from hw.config import DATAFLOWS, AcceleratorConfig, ConfigurationError, CoreConfig
 
 BOARD_NAMES = ("crosslink_nx_evn", "icebreaker", "orangecrab_25f", "tang_nano_9k", "ulx3s_85f")
 """Every board: the folders beside this one that have a `BOARD`."""
 
-BASE_DATAFLOW = "nullhop"
-OPTIONAL_DATAFLOWS = ("csc",)
-"""Those that a core may be without: fields of `CoreConfig`."""
+KERNELS_OF_A_GROUP = 8
+"""Kernels that share a group of `rsnn` on a board, at most."""
 
 BAUD_TOLERANCE = 0.015
 """How far the rate of the serial port may be off: the receiver stands 2 %, and the other end is not exact either."""
@@ -108,17 +107,18 @@ class Board:
         Raises
         ------
         ConfigurationError
-            There is no such dataflow, or `nullhop`, which runs every layer, is not among them; or no core can be built
-            with them.
+            There is no such dataflow, or no core can be built with these.
         """
-        known = (BASE_DATAFLOW, *OPTIONAL_DATAFLOWS)
         for name in dataflows:
-            if name not in known:
-                raise ConfigurationError(f"there is no dataflow {name!r}: give some of {', '.join(known)}")
-        if BASE_DATAFLOW not in dataflows:
-            raise ConfigurationError(f"{BASE_DATAFLOW} runs the layers that no other dataflow can: add it")
-        core = self.accelerator.core.with_changes(**{name: name in dataflows for name in OPTIONAL_DATAFLOWS})
-        return replace(self, accelerator=self.accelerator.with_changes(core=core))
+            if name not in DATAFLOWS:
+                raise ConfigurationError(f"there is no dataflow {name!r}: give some of {', '.join(DATAFLOWS)}")
+        core, chosen = self.accelerator.core, {name: name in dataflows for name in DATAFLOWS}
+        # Kernels that share a group of `rsnn` have an accumulator each; the others need one.
+        sharing = min(KERNELS_OF_A_GROUP, core.lanes) if chosen["rsnn"] else CoreConfig.accumulators
+        return replace(
+            self,
+            accelerator=self.accelerator.with_changes(core=core.with_changes(**chosen, accumulators=sharing)),
+        )
 
     @property
     def folder(self) -> Path:

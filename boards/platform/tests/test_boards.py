@@ -71,12 +71,14 @@ def test_lights_are_the_boards_own(board):
 
 def test_dataflows_can_be_chosen():
     board = load_board("ulx3s_85f")
-    assert board.with_dataflows(["nullhop", "csc"]).accelerator.core.csc
-    assert not board.with_dataflows(["nullhop"]).target.config.csc
-    with pytest.raises(ConfigurationError, match="there is no dataflow 'systolic': give some of nullhop, csc"):
+    assert board.with_dataflows(["nullhop", "csc"]).accelerator.core.dataflows == ("nullhop", "csc")
+    assert board.with_dataflows(["nullhop"]).target.config.dataflows == ("nullhop",)
+    everything = board.with_dataflows(["rsnn", "csc", "nullhop"]).accelerator.core
+    assert everything.dataflows == ("nullhop", "csc", "rsnn") and everything.accumulators == 8
+    with pytest.raises(ConfigurationError, match="there is no dataflow 'systolic': give some of nullhop, csc, rsnn"):
         board.with_dataflows(["nullhop", "systolic"])
-    with pytest.raises(ConfigurationError, match="nullhop runs the layers that no other dataflow can"):
-        board.with_dataflows(["csc"])
+    with pytest.raises(ConfigurationError, match="build at least one of them"):
+        board.with_dataflows([])
 
 
 SMALLEST = "icebreaker"

@@ -50,7 +50,7 @@ BOARD = Board(
     ),
     oscillator=("clk", 48.0),
     clocking=Ecp5Pll,
-    frequency=64.0,
+    frequency=48.0,
     baud_rate=2_000_000,
     uart=("uart", 0),
     leds=(("rgb_led", 0, "g"), ("rgb_led", 0, "b"), ("rgb_led", 0, "r")),

@@ -53,7 +53,7 @@ def test_a_design_that_keeps_its_clock_becomes_a_bitstream(counter, tmp_path):
     written = report.as_dict()
     assert written["bitstream_bytes"] == report.bitstream.stat().st_size > 10_000
     assert written["resources"]["FF"]["used"] == 66
-    assert written["clock_mhz"] == 64 and written["achieved_mhz"] > 64
+    assert written["clock_mhz"] == BOARD.frequency < written["achieved_mhz"]
     assert written["tools"] == check_tools(BOARD.family.tools)
     assert {path.name for path in report.bitstream.parent.glob("*.log")} == {"yosys.log", "nextpnr.log", "pack.log"}
 

@@ -22,6 +22,7 @@ def word(elements: list[int], *, weights: int = 0, last: bool = False, sequence:
         "address": sequence,
         "pool_first": sequence % 2,
         "pool_last": sequence % 3 == 0,
+        "block": 0,
     }
     return {"data": elements, "map": occupied, "meta": {"weights": weights, "last": int(last), "tag": tag}}
 

@@ -22,7 +22,7 @@ def random_operations(config: CoreConfig, count: int, rng: random.Random) -> lis
             "null": int(rng.random() < 0.2),
             "first": rng.getrandbits(1),
             "last": rng.getrandbits(1),
-            "tag": {"sequence": n % 16, "address": n, "pool_first": n % 2, "pool_last": n // 2 % 2},
+            "tag": {"sequence": n % 16, "address": n, "pool_first": n % 2, "pool_last": n // 2 % 2, "block": 0},
         }
         for n in range(count)
     ]

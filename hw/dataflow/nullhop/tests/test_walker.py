@@ -21,6 +21,7 @@ def steps_of(case: LayerCase, unit: tuple[int, int], base: int, sequence: int) -
             "address": case.result_address(unit),
             "pool_first": int(number == 0),
             "pool_last": int(number == len(outputs) - 1),
+            "block": 0,
         }
         for tap in taps:
             closes = tap is taps[-1]

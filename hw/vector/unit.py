@@ -129,8 +129,8 @@ class VectorUnit(wiring.Component):
         return m
 
     def _read(self, m: Module, walker: PositionWalker, gatherer: Gatherer) -> None:
-        # Enough for a word a cycle: a place is free again the cycle after its word has left.
-        depth = max(self.config.fetch_depth, read_latency(self.config) + 2)
+        # Enough for a word a cycle: a place is free again a cycle, or in a large core two, after its word has left.
+        depth = max(self.config.fetch_depth, read_latency(self.config) + 2 + self.config.large)
         m.submodules.reader = reader = WordReader(self.config.with_changes(fetch_depth=depth), WordTag(self.config))
         # Cuts the path from the memory's arbiters to the walker's counters.
         m.submodules.cut = cut = path_cut(self.config, WordRequest(self.config, WordTag(self.config)))

@@ -35,7 +35,7 @@ def test_every_operation_is_known(operation):
     assert outcome(entry(operation, packet_beats=1)) == RunError.NONE
 
 
-@pytest.mark.parametrize("operation", [6, 7])
+@pytest.mark.parametrize("operation", [len(Operation), 7])
 def test_an_unknown_operation(operation):
     assert outcome(entry(operation)) == RunError.BAD_ENTRY
 

@@ -58,12 +58,12 @@ def test_another_core_takes_a_larger_network(run, tmp_path):
     ("dataflow", "built", "chosen"),
     [
         ("nullhop", ("nullhop", "csc"), {"nullhop"}),
-        ("rsnn", ("csc", "rsnn"), {"rsnn"}),
+        ("rsnn", ("csc", "rsnn"), {"csc"}),
         ("auto", ("nullhop", "csc", "rsnn"), {"nullhop"}),
     ],
 )
 def test_the_dataflow_decides_what_the_core_has_and_what_each_layer_runs_on(run, tmp_path, dataflow, built, chosen):
-    """The network has no zero weights to speak of: given the choice, nullhop is faster."""
+    """The network has no zero weights to speak of: nullhop is faster than csc, and csc than rsnn."""
     path, plan = tmp_path / "resnet8.skip", tmp_path / "plan.json"
     assert run("resnet8", "--dataflow", dataflow, "--output", path, "--json", plan)[0] == 0
     assert read_program(path).config.core.dataflows == built

@@ -29,7 +29,7 @@ def run(skipstone):
 def small(monkeypatch):
     """The small network and the small accelerator, whatever is asked for."""
     monkeypatch.setattr(cli.simulate, "load", lambda name: NETWORK)
-    monkeypatch.setattr(cli.simulate, "compile_for", lambda network, core: compile_network(network, SMALL))
+    monkeypatch.setattr(cli.simulate, "compile_for", lambda network, core, **options: compile_network(network, SMALL))
 
 
 @needs_verilator

@@ -21,8 +21,8 @@ class PixelFetcher(wiring.Component):
 
     For each segment: for each word of a pixel: for each kernel row: for each plane: for each block: the pixels of a
     vector, row by row (several rows only where rows are folded into lanes). One request a cycle, and one for a pixel in
-    the padding too: it is not read, and asks for the output's last word instead, which nobody writes before all has
-    been fetched. A row of segments is begun once the input rows that it needs are loaded.
+    the padding too: it is not read, and asks for the input's first word instead, which nobody writes any more. A row of
+    segments is begun once the input rows that it needs are loaded, and in any case the first one.
 
     Ports: static `layer`; `rows_loaded`; `start` (pulse), `busy`; `requests` Out stream of `WordRequest` with
     `PixelContext`.
@@ -70,7 +70,7 @@ class PixelFetcher(wiring.Component):
         }
         nest = LoopNest(m, loops, sums, advance=advance, start=self.start)
         row_done = advance & nest.ends[-2]
-        needed = self.rows_loaded > row + layer.window.reach
+        needed = (self.rows_loaded > row + layer.window.reach) & self.rows_loaded.any()
         m.d.sync += row_ready.eq((needed | (self.rows_loaded > layer.input.rows_last)) & ~row_done & ~self.start)
         with m.If(self.start):
             m.d.sync += self.busy.eq(1)
@@ -80,8 +80,6 @@ class PixelFetcher(wiring.Component):
         m.submodules.request = request = StreamRegister(self.requests.payload.shape())
         place = request.i.payload
         inside = (row >= 0) & (row <= layer.input.rows_last) & (column >= 0) & (column < layer.input.columns)
-        idle_word = Signal.like(place.address)
-        m.d.sync += idle_word.eq(layer.output.base + layer.output.words - 1)
         m.d.comb += [
             place.read.eq(inside),
             place.keep.eq(1),
@@ -95,5 +93,5 @@ class PixelFetcher(wiring.Component):
             request.o.ready.eq(self.requests.ready),
         ]
         with m.If(~request.o.payload.read):
-            m.d.comb += self.requests.payload.address.eq(idle_word)
+            m.d.comb += self.requests.payload.address.eq(layer.input.base)
         return m

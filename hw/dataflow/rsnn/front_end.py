@@ -47,6 +47,7 @@ class RsnnFrontEnd(wiring.Component):
         m.submodules.reader = reader = WordReader(config, PixelContext())
         m.submodules.transposer = transposer = Transposer(config)
         units = [ProcessingUnit(config) for _ in range(config.groups)]
+        under_way = Signal(range(config.fetch_depth + 1))  # words asked for that have not come
         connect(m, producer=fetcher.requests, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.requests[0]))
         connect(m, producer=flipped(self.responses[0]), consumer=reader.response)
@@ -57,8 +58,12 @@ class RsnnFrontEnd(wiring.Component):
             fetcher.start.eq(self.start),
             transposer.layer.eq(self.layer),
             transposer.start.eq(self.start),
-            self.busy.eq(fetcher.busy),
+            # The groups may be done before all words have come; the next pass must not take them for its own.
+            self.busy.eq(fetcher.busy | fetcher.requests.valid | (under_way != 0)),
         ]
+        asked = fetcher.requests.valid & fetcher.requests.ready
+        arrived = transposer.words.valid & transposer.words.ready
+        m.d.sync += under_way.eq(under_way + asked - arrived)
         released = self._release(m, units, transposer)
         cycles = int(config.large)
         vector = delay(m, Value.cast(transposer.write.payload), cycles, name="vector")

@@ -112,7 +112,7 @@ class RsnnPass:
         taken: deque[Times] = deque([groups - 4, groups - 4], maxlen=2)
         released: deque[float] = deque([float(start)] * TILES_AHEAD, maxlen=TILES_AHEAD)
         given: deque[float] = deque([float(start)] * 2, maxlen=2)
-        collector, retired, total = float(start), float(start), 0
+        collector, retired, total, last = float(start), float(start), 0, float(start)
         finished: list[float] = []
         loaded = self._loaded(start)
         for segment, pixels in enumerate(shape.segment_pixels()):
@@ -138,7 +138,8 @@ class RsnnPass:
             given.append(begin + int(pixels) * self.map_beats)
             retired = max(given[-1] + write_latency(config), retired + int(pixels))
             finished.append(retired)
-        return round(self._stored(finished))
+        # Done with the last result, but not before the last word has come, however few weights want it.
+        return round(max(self._stored(finished), last))
 
     def _collect(self, ready: Times, free: float) -> tuple[float, Times]:
         """When the collector is done with the results of a slot, and when each group's was taken."""

@@ -217,9 +217,7 @@ def test_what_cannot_be_is_one_line(run, no_simulation, tmp_path, monkeypatch, a
 
 def test_a_layer_that_the_configuration_cannot_hold(run, no_simulation, monkeypatch):
     sized = cli.simulate.CoreConfig.sized
-    monkeypatch.setattr(
-        cli.simulate.CoreConfig, "sized", lambda *array: sized(*array).with_changes(max_channels=48)
-    )
+    monkeypatch.setattr(cli.simulate.CoreConfig, "sized", lambda *array: sized(*array).with_changes(max_channels=48))
     status, _, complained = run(*SMALL)
     assert status == 2
     assert complained == (

@@ -67,7 +67,8 @@ class RsnnFrontEnd(wiring.Component):
         released = self._release(m, units, transposer)
         cycles = int(config.large)
         vector = delay(m, Value.cast(transposer.write.payload), cycles, name="vector")
-        comes = delay(m, transposer.write.valid, cycles, name="vector_comes", reset_less=False)
+        # The groups may be done before the last vectors are given out, which the next pass must not take for its own.
+        comes = delay(m, transposer.write.valid & ~self.start, cycles, name="vector_comes", reset_less=False)
         for group, unit in enumerate(units):
             m.submodules[f"unit_{group}"] = unit
             connect(m, unit.weights, flipped(self.weights[group]))

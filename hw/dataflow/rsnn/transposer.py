@@ -67,7 +67,8 @@ class Transposer(wiring.Component):
     def _give_out(self, m: Module, banks: list[Value], full: Value, final: Value, give: Value) -> None:
         config, sparse = self.config, self.layer.sparse
         bits = config.activation_bits
-        left, room = Signal(range(WORD_ELEMENTS + 1)), Signal(range(config.scratchpad_depth + 1))
+        # Groups may be done with a tile before its last vectors come, and its places are free then already.
+        left, room = Signal(range(WORD_ELEMENTS + 1)), Signal(range(2 * config.scratchpad_depth + 1))
         vectors, places = Signal.like(sparse.channels), Signal.like(sparse.plane_vectors)
         begin, pointer = Signal(vector_pointer(config)), Signal(vector_pointer(config))
         held = [Signal(len(bank), name=f"giving_{number}") for number, bank in enumerate(banks)]

@@ -40,7 +40,8 @@ class _Fetch:
         self.shape, self.depth = shape, config.scratchpad_depth
         self._latency = vector_latency(config)
         self.free = start + 2
-        self._given = self.free
+        self._given = self._begun = self.free
+        self._ahead = config.fetch_depth
         self._written = 0
         self.released: list[tuple[int, float]] = [(0, start)]
 
@@ -68,8 +69,11 @@ class _Fetch:
                 self.free += planes * requests
                 room = self._room(self._written + planes * places)
                 there = self.free + self._latency + vectors - 1
-                self._given = max(self._given + planes * vectors, there, room + vectors)
-                self.free = max(self.free, self._given - self._latency - 2 * max(vectors, requests))
+                # The words of a plane are taken in while the one before is given out, and not sooner.
+                begun = max(self._given + 1, self._begun + requests) + (planes - 1) * max(vectors, requests)
+                self._given = max(begun + vectors - 1, there, room + vectors)
+                self._begun = self._given - vectors + 1
+                self.free = max(self.free, self._begun - self._latency - self._ahead)
                 self._written += planes * places
                 first = first or self._given - vectors + 1
         return first, self._given - vectors + 1, self._given

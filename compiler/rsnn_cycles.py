@@ -7,6 +7,8 @@ entries, when the collector has its results, and when the post-processor has tak
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,8 @@ import numpy.typing as npt
 from compiler.convolution import Convolution
 from compiler.cycles import LOAD_LATENCY, STORE_LATENCY, Counts, write_latency
 from compiler.mapping import Mapping, ceil_div
-from compiler.sparse_plan import SparseShape
-from hw.config import CoreConfig
+from compiler.sparse_plan import Ints, SparseShape
+from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.dataflow.rsnn.layouts import entries_per_word, words_per_entry
 from hw.dataflow.rsnn.processing_unit import TILES_AHEAD
 from hw.memory.activation import read_latency
@@ -28,16 +30,28 @@ SEGMENT_LATENCY = 3
 """Of the collector, from a segment's last slice to its first beat."""
 
 
+TRANSPOSER_LATENCY = 4
+"""From a plane's last word to its first vector in the scratchpads."""
+
+
 def vector_latency(config: CoreConfig) -> int:
     """From the request of a plane's last word to its first vector in the scratchpads."""
     return read_latency(config) + 6 + config.large
 
 
+class Reach(NamedTuple):
+    """The last vector that each group needs of a tile: of which word and plane, and its number there."""
+
+    word: Ints
+    plane: Ints
+    vector: Ints
+
+
 class _Fetch:
     """When vectors are in the scratchpads: planes in order, as the ring has room for them."""
 
-    def __init__(self, shape: SparseShape, config: CoreConfig, start: float) -> None:
-        self.shape, self.depth = shape, config.scratchpad_depth
+    def __init__(self, shape: SparseShape, config: CoreConfig, start: float, written: _Written | None) -> None:
+        self.shape, self.depth, self.written = shape, config.scratchpad_depth, written
         self._latency = vector_latency(config)
         self.free = start + 2
         self._given = self._begun = self.free
@@ -51,13 +65,13 @@ class _Fetch:
             del self.released[0]
         return self.released[0][1]
 
-    def tile(self, number: int, earliest: float) -> tuple[float, float, float]:
-        """When the first vector of the next tile is there, the first of its last plane, and the last."""
+    def tile(self, number: int, earliest: float) -> _Arrival:
+        """When the vectors of the next tile are there."""
         shape = self.shape
         requests = shape.folds * shape.columns
         words = min(shape.tile_words, shape.words - number * shape.tile_words)
         self.free = max(self.free, earliest)
-        first, vectors = 0.0, 0
+        begins, paces = np.zeros(words), np.zeros(words)
         for word in range(words):
             final = number == shape.tiles - 1 and word == words - 1
             vectors = shape.final_vectors if final else shape.plane_vectors
@@ -67,6 +81,8 @@ class _Fetch:
                 if not planes:
                     continue
                 self.free += planes * requests
+                if self.written is not None:
+                    self.free += self.written.in_the_way(self.free - planes * requests, self.free)
                 room = self._room(self._written + planes * places)
                 there = self.free + self._latency + vectors - 1
                 # The words of a plane are taken in while the one before is given out, and not sooner.
@@ -75,8 +91,47 @@ class _Fetch:
                 self._begun = self._given - vectors + 1
                 self.free = max(self.free, self._begun - self._latency - self._ahead)
                 self._written += planes * places
-                first = first or self._given - vectors + 1
-        return first, self._given - vectors + 1, self._given
+                begins[word] = begins[word] or self._begun
+            paces[word] = (self._begun - begins[word]) / max(1, shape.word_planes - 1)
+        return _Arrival(begins, paces)
+
+    @property
+    def words_came(self) -> float:
+        """When the last word that was asked for is there."""
+        return self._begun - TRANSPOSER_LATENCY
+
+
+class _Written:
+    """Words of the input that are written while others are read: where both want a bank, the read waits."""
+
+    def __init__(self, loaded: Times, conv: Convolution, config: CoreConfig) -> None:
+        self._times = np.concatenate([loaded[:1] - (loaded[-1] - loaded[0]) / max(1, len(loaded) - 1), loaded])
+        words = conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS)
+        self._reads = np.arange(len(loaded) + 1) * words / config.activation_banks
+
+    def in_the_way(self, start: float, end: float) -> float:
+        """Cycles by which reads from start to end come later."""
+        if start >= self._times[-1]:
+            return 0.0
+        before, after = np.interp((start, end), self._times, self._reads)
+        return float(after - before)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """When vectors of a tile are there: of each word's first plane the first, and planes of a word so far apart."""
+
+    begins: Times
+    paces: Times
+
+    @property
+    def first(self) -> float:
+        return float(self.begins[0])
+
+    def last_entry(self, reach: Reach, count: Times) -> Times:
+        """When entries may be done at the earliest, whose last needs the vector there, and so many are in a plane."""
+        begin = self.begins[reach.word] + reach.plane * self.paces[reach.word]
+        return np.asarray(begin + np.maximum(count, reach.vector + 1))
 
 
 class RsnnPass:
@@ -105,31 +160,43 @@ class RsnnPass:
         """[groups, tiles, slots]"""
         if self.shape.shared:
             self.counts += -(-self.counts // per_word)
+        reaches = np.array([group.slot_reaches for group in groups])
+        self.reach = [[self._reach(slot, tile) for slot in reaches[:, tile].T] for tile in range(self.shape.tiles)]
+        """[tiles][slots]"""
         self.slice_beats = ceil_div(config.lanes if self.shape.shared else self.shape.pixels, config.post_lanes)
         self.map_beats = ceil_div(mapping.maps_of_pass(index, conv.maps), config.post_lanes)
+
+    def _reach(self, places: Ints, tile: int) -> Reach:
+        shape = self.shape
+        word, place = np.divmod(places, shape.word_planes * shape.plane_vectors)
+        final = tile * shape.tile_words + word == shape.words - 1
+        return Reach(word, *np.divmod(place, np.where(final, shape.final_plane_vectors, shape.plane_vectors)))
 
     def run(self, start: int) -> int:
         """The cycle in which the pass is done, when it starts at `start`."""
         shape, config = self.shape, self.config
-        fetch = _Fetch(shape, config, start)
+        loaded = self._loaded(start)
+        written = None if loaded is None else _Written(loaded, self.conv, config)
+        fetch = _Fetch(shape, config, start, written)
         groups = np.full(config.groups, start + 4.0)
         taken: deque[Times] = deque([groups - 4, groups - 4], maxlen=2)
         released: deque[float] = deque([float(start)] * TILES_AHEAD, maxlen=TILES_AHEAD)
         given: deque[float] = deque([float(start)] * 2, maxlen=2)
-        collector, retired, total, last = float(start), float(start), 0, float(start)
+        collector, retired, total = float(start), float(start), 0
         finished: list[float] = []
-        loaded = self._loaded(start)
         for segment, pixels in enumerate(shape.segment_pixels()):
             earliest = self._rows_there(segment, loaded, start)
+            if segment % shape.segments[1] == 0:
+                earliest = max(earliest, fetch.free + 1)
             for tile in range(shape.tiles):
-                first, later, last = fetch.tile(tile, earliest)
+                arrival = fetch.tile(tile, earliest)
                 planes = shape.word_planes * min(shape.tile_words, shape.words - tile * shape.tile_words)
                 total += shape.tile_vectors(tile)
                 for slot in range(self.plan.slots):
                     count = self.counts[:, tile, slot]
                     # The last plane's entries cannot be done before their vectors come.
-                    least = np.maximum(later + count / planes, last + 1)
-                    groups = np.maximum(np.maximum(groups, first) + count, least)
+                    least = arrival.last_entry(self.reach[tile][slot], count / planes)
+                    groups = np.maximum(np.maximum(groups, arrival.first) + count, least)
                     if tile < shape.tiles - 1:
                         continue
                     groups = np.maximum(groups, taken[0])
@@ -143,7 +210,7 @@ class RsnnPass:
             retired = max(given[-1] + write_latency(config), retired + int(pixels))
             finished.append(retired)
         # Done with the last result, but not before the last word has come, however few weights want it.
-        return round(max(self._stored(finished), last))
+        return round(max(self._stored(finished), fetch.words_came))
 
     def _collect(self, ready: Times, free: float) -> tuple[float, Times]:
         """When the collector is done with the results of a slot, and when each group's was taken."""

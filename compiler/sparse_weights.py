@@ -44,12 +44,14 @@ class GroupEntries:
         packed: bits of each `WeightEntry`, in order.
         maps: number in the pass of the map of each slot.
         slot_counts: entries [tiles, slots]; fillers: those without a weight.
+        slot_reaches: place in the tile of the last vector that they need [tiles, slots].
         vectors: in a shared layer the weights of each entry, int8[entries, lanes].
     """
 
     packed: npt.NDArray[np.uint64]
     maps: tuple[int, ...]
     slot_counts: Ints
+    slot_reaches: Ints
     fillers: int
     vectors: npt.NDArray[np.int8] | None = None
 
@@ -146,7 +148,9 @@ def pack_sparse(conv: Convolution, shape: SparseShape, slots: int, config: CoreC
         if shape.shared:
             passes.append(_pack_shared(of_pass, place, rotate, cuts, config))
             continue
-        passes.append(_pack_pass(of_pass, place, rotate, cuts, slots, config))
+        # A rotation past the vector's end takes pixels of the next block too.
+        needed = place + (rotate > shape.banks - shape.pixels) * shape.plane_vectors
+        passes.append(_pack_pass(of_pass, place, needed, rotate, cuts, slots, config))
     return SparseWeights(tuple(passes), int(np.count_nonzero(conv.weights)))
 
 
@@ -158,7 +162,7 @@ def _pack_shared(
     blocks = np.pad(kernels, ((0, groups * lanes - len(kernels)), (0, 0))).reshape(groups, lanes, -1)
     found = []
     for group, block in enumerate(blocks):
-        pieces, vectors, fillers = [], [], 0
+        pieces, vectors, reaches, fillers = [], [], [], 0
         for tile in (slice(start, stop) for start, stop in pairwise(cuts)):
             chosen = np.flatnonzero(block[:, tile].any(axis=0))
             # That there is a weight counts here; the weights themselves follow in words of their own.
@@ -168,16 +172,17 @@ def _pack_shared(
             vector[entries["value"] != 0] = block[:, tile][:, chosen].T
             pieces.append(_pack(config, {**entries, "value": np.zeros(len(vector), np.int64)}))
             vectors.append(vector)
+            reaches.append([places[tile][chosen].max(initial=0)])
             fillers += missing
         counts = np.array([[len(piece)] for piece in pieces])
         packed = np.concatenate(pieces)
         # With one slot the header still names a map for each: the block's number, and others that none computes.
-        found.append(GroupEntries(packed, (group,), counts, fillers, np.concatenate(vectors)))
+        found.append(GroupEntries(packed, (group,), counts, np.array(reaches), fillers, np.concatenate(vectors)))
     return tuple(found)
 
 
 def _pack_pass(
-    kernels: npt.NDArray, places: Ints, rotates: Ints, cuts: Ints, slots: int, config: CoreConfig
+    kernels: npt.NDArray, places: Ints, needed: Ints, rotates: Ints, cuts: Ints, slots: int, config: CoreConfig
 ) -> tuple[GroupEntries, ...]:
     tiles = [slice(start, stop) for start, stop in pairwise(cuts)]
     nonzeros = np.array([np.count_nonzero(kernels[:, tile], axis=1) for tile in tiles])
@@ -187,7 +192,8 @@ def _pack_pass(
     found = []
     for group in range(config.groups):
         maps = [holder[group, slot] if (group, slot) in holder else next(free) for slot in range(slots)]
-        pieces, counts, fillers = [], np.zeros((len(tiles), slots), np.int64), 0
+        pieces, fillers = [], 0
+        counts, reaches = np.zeros((2, len(tiles), slots), np.int64)
         for index, tile in enumerate(tiles):
             for slot, number in enumerate(maps):
                 kernel = kernels[number, tile] if number < len(kernels) else np.zeros(0, np.int8)
@@ -197,8 +203,9 @@ def _pack_pass(
                 )
                 pieces.append(_pack(config, entries))
                 counts[index, slot] = len(pieces[-1])
+                reaches[index, slot] = needed[tile][chosen].max(initial=0)
                 fillers += missing
-        found.append(GroupEntries(np.concatenate(pieces), tuple(maps), counts, fillers))
+        found.append(GroupEntries(np.concatenate(pieces), tuple(maps), counts, reaches, fillers))
     return tuple(found)
 
 

@@ -71,7 +71,10 @@ class PixelFetcher(wiring.Component):
         nest = LoopNest(m, loops, sums, advance=advance, start=self.start)
         row_done = advance & nest.ends[-2]
         needed = (self.rows_loaded > row + layer.window.reach) & self.rows_loaded.any()
-        m.d.sync += row_ready.eq((needed | (self.rows_loaded > layer.input.rows_last)) & ~row_done & ~self.start)
+        # Once for a row of segments, at its first tap: `row` then goes on with the taps.
+        m.d.sync += row_ready.eq(
+            (row_ready | needed | (self.rows_loaded > layer.input.rows_last)) & ~row_done & ~self.start
+        )
         with m.If(self.start):
             m.d.sync += self.busy.eq(1)
         with m.Elif(advance & nest.ends[-1]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.benchmark import Benchmark
+from bench.csc import CSC_LAYERS
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN
@@ -22,6 +23,7 @@ BENCHMARKS = {
         VGG16_16BIT,
         RSNN_VGG16,
         BALANCE,
+        CSC_LAYERS,
         MOBILENET_CSC,
         MLPERF_TINY,
         NNGEN,

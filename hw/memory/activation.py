@@ -172,5 +172,8 @@ class ActivationMemory(wiring.Component):
                 arriving.eq(delay(m, granted, cycles, name=f"granted_{index}", reset_less=False)),
             ]
             selected = Array(read_data)[bank]
-            domain = m.d.comb if self.config.activation_banks == 1 else m.d.sync
-            domain += [response.valid.eq(arriving), Value.cast(response.data).eq(selected)]
+            after = int(self.config.activation_banks > 1)
+            m.d.comb += [
+                response.valid.eq(delay(m, arriving, after, name=f"valid_{index}", reset_less=False)),
+                Value.cast(response.data).eq(delay(m, selected, after, name=f"data_{index}")),
+            ]

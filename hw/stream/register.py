@@ -12,6 +12,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.config import CoreConfig
 
 
+def _kept(m: Module, payload: Any) -> Any:
+    """The register behind a payload: no reset reaches it, since nobody looks at a payload that is not valid."""
+    register = Signal.like(payload, name="kept", reset_less=True)
+    m.d.comb += payload.eq(register)
+    return register
+
+
 class StreamRegister(wiring.Component):
     """One register in a stream: latency 1, throughput 1. `i.ready` depends on `o.ready` in the same cycle."""
 
@@ -20,9 +27,10 @@ class StreamRegister(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kept = _kept(m, self.o.payload)
         m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
         with m.If(self.i.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+            m.d.sync += [self.o.valid.eq(self.i.valid), kept.eq(self.i.payload)]
         return m
 
 
@@ -34,15 +42,15 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        spare = Signal.like(self.i.payload)
+        kept, spare = _kept(m, self.o.payload), Signal.like(self.i.payload, reset_less=True)
         full = Signal()
         m.d.comb += self.i.ready.eq(~full)
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [self.o.valid.eq(full | self.i.valid), full.eq(0)]
             with m.If(full):
-                m.d.sync += self.o.payload.eq(spare)
+                m.d.sync += kept.eq(spare)
             with m.Else():
-                m.d.sync += self.o.payload.eq(self.i.payload)
+                m.d.sync += kept.eq(self.i.payload)
         with m.Elif(self.i.valid & ~full):
             m.d.sync += [spare.eq(self.i.payload), full.eq(1)]
         return m
@@ -59,9 +67,10 @@ class HoldingRegister(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kept = _kept(m, self.o.payload)
         m.d.comb += self.i.ready.eq(~self.o.valid)
         with m.If(self.i.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+            m.d.sync += [self.o.valid.eq(self.i.valid), kept.eq(self.i.payload)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m

@@ -78,7 +78,7 @@ class Gatherer(wiring.Component):
         ]
         total = self._combine(m, word, continues, finished)
         before = self._positions_before(m, decoded.o)
-        gathered = Signal(_GatheredWord(self.config))
+        gathered = Signal(_GatheredWord(self.config), reset_less=True)
         with m.If(free):
             # Whether it is a whole window or not: what is not finished is not emitted.
             m.d.sync += [

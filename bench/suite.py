@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.benchmark import Benchmark
+from bench.boards import BOARDS
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN
@@ -24,6 +25,7 @@ BENCHMARKS = {
         BALANCE,
         MOBILENET_CSC,
         MLPERF_TINY,
+        BOARDS,
         NNGEN,
         SPEED,
     )

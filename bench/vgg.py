@@ -28,8 +28,12 @@ from hw.config import CoreConfig
 from sim.random_layers import LayerShape, make_layer
 from sim.streams import LayerJob
 
-CORES = {bits: CoreConfig(activation_bits=bits, activation_depth=4096, weight_depth=16384) for bits in (8, 16)}
-"""By bits of an activation: as many multipliers as NullHop has, and memories for two passes of the deepest layer."""
+CORES = {
+    bits: CoreConfig(activation_bits=bits, weight_bits=bits, activation_depth=4096, weight_depth=16384)
+    for bits in (8, 16)
+}
+"""By bits of activations and weights: as many multipliers as NullHop has, and memories for two passes of the deepest
+layer."""
 
 _MULTIPLIERS = CORES[8].groups * CORES[8].lanes
 SEED = 0
@@ -98,7 +102,7 @@ def _predict(job: LayerJob) -> list[Prediction]:
 def _measure(layer: VggLayer, zero_share: float, seed: int, full: bool, bits: int) -> Row:
     core = CORES[bits]
     rows = simulated_rows(layer, zero_share, full=full)
-    values = feature_map((layer.size, layer.size, layer.channels), zero_share, seed)
+    values = feature_map((layer.size, layer.size, layer.channels), zero_share, seed, bits)
     top = make_job(make_layer(layer.shape(rows), seed, values[:rows]), core)
     runs = simulate([top, top], core)
     whole = top if rows == layer.size else make_job(make_layer(layer.shape(layer.size), seed, values), core)
@@ -133,6 +137,7 @@ def _cases(network: str, bits: int, full: bool) -> Sequence[Case]:
                 "maps": layer.maps,
                 "zero_share": round(shares[layer.name], 4),
                 "activation_bits": bits,
+                "weight_bits": bits,
                 "simulated": "whole" if full else "top rows",
             },
             # The other benchmarks here have the same layers, for longer than they tell anything new.
@@ -193,4 +198,4 @@ def _benchmark(network: str, bits: int = 8) -> Benchmark:
 VGG16, VGG19 = _benchmark("vgg16"), _benchmark("vgg19")
 
 VGG16_16BIT = _benchmark("vgg16", bits=16)
-"""NullHop's own width of activations; weights stay at 8 bits."""
+"""NullHop's own width: activations and weights of 16 bits."""

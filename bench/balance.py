@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from bench.vgg16 import VGG16, ConvolutionShape
+from bench.vgg_shapes import VGG16, VggLayer
 from models.sparsity.balance import Dealing, grid_cycles
 
 PUS = 32
@@ -25,7 +25,7 @@ SPREADS = (0.1, 0.2, 0.4)
 _SEEDS = range(5)
 
 
-def sample(layer: ConvolutionShape, spread: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def sample(layer: VggLayer, spread: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Non-zero weights of each kernel of an unevenly pruned layer: int64[1, outputs]."""
     factors = np.exp(spread * rng.normal(size=(1, layer.outputs)) - spread**2 / 2)
     counts = np.rint(layer.density * layer.kernel_weights * factors)
@@ -33,7 +33,7 @@ def sample(layer: ConvolutionShape, spread: float, rng: np.random.Generator) -> 
 
 
 def utilisation(
-    layers: Sequence[ConvolutionShape],
+    layers: Sequence[VggLayer],
     spread: float,
     dealing: Dealing,
     slots: int = SLOTS,

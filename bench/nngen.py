@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from bench import resources
-from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Column, Row, rates
+from bench.benchmark import Benchmark, Case, Column, Row, layer_columns, rates
 from bench.layers import layer_row, make_job, only_described, simulate
 from bench.peers import nngen
 from bench.synthetic import feature_map
@@ -129,12 +129,12 @@ def _own_cases(work: str, size: Size) -> Iterator[Case]:
     multipliers = size.config.core.groups * size.config.core.lanes
     own = {"generator": "Skipstone", "layer": work}
     if work == RESNET8:
-        yield Case(f"Skipstone, {multipliers} multipliers, {work}", partial(_measure_network, size), own)
+        yield Case(f"Skipstone, {multipliers} multipliers, {work}", partial(_measure_network, size), own, held=False)
         return
     for percent in _ZEROS:
         name = f"Skipstone, {multipliers} multipliers, {percent} % zeros, {work}"
         what = {**own, "zero_share": percent / 100}
-        yield Case(name, partial(_measure_layer, work, size, percent), what)
+        yield Case(name, partial(_measure_layer, work, size, percent), what, held=False)
 
 
 def _cases(full: bool) -> Sequence[Case]:
@@ -156,10 +156,10 @@ NNGEN = Benchmark(
         Column("zero inputs", "zero_share", ".0%"),
         Column("bus, bits", "bus_bits", "d"),
         Column("multipliers", "multipliers", "d"),
-        *(column for column in LAYER_COLUMNS if column.key in ("cycles", "macs")),
+        *layer_columns("cycles", "macs"),
         Column("MAC/cycle/multiplier", "efficiency", ".2f"),
         *resources.COLUMNS,
-        Column("equal", "equal"),
+        *layer_columns("equal"),
     ),
     seed=SEED,
 )

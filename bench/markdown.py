@@ -88,7 +88,9 @@ def rsnn(documents: Mapping[str, Mapping[str, Any]]) -> str:
 
 def tables(folder: Path = results.FOLDER) -> dict[str, str]:
     """Every table by name: of each benchmark, each network, and `nullhop`; a line for what is not recorded."""
-    documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
+    order = {name: place for place, name in enumerate(BENCHMARKS)}
+    paths = sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
+    documents = {path.stem: results.read(path) for path in paths}
     missing = {name: f"Not recorded yet: `skipstone bench {name}`.\n" for name in BENCHMARKS}
     missing |= dict.fromkeys(NETWORKS, missing[MLPERF_TINY.name])
     recorded = {name: of_document(document) for name, document in documents.items()}

@@ -7,7 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from bench.report.sources import Alternatives, Board, Imbalance, LayerSet, Peers
+from bench.benchmark import Row
+from bench.report.sources import Alternatives, Board, BoardRates, Imbalance, LayerSet, Peers
 from bench.report.svg import DATAFLOWS, colour, dataflow_colours
 
 WIDTH = 720
@@ -267,18 +268,22 @@ def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
     )
 
 
-def peer_bars(peers: Peers) -> alt.TopLevelMixin:
-    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier."""
-    generators = list(dict.fromkeys(row["generator"] for row in peers.rows))
+def peer_bars(rows: Sequence[Row], key: str, quantity: str, axis: alt.Axis) -> alt.TopLevelMixin:
+    """A measurement a row, a block a layer: what `key` says of each generator.
+
+    Args:
+        quantity: what that is, in words; axis: of its numbers.
+    """
+    generators = list(dict.fromkeys(row["generator"] for row in rows))
     values = [
         {
             "layer": row["layer"],
             "generator": row["generator"],
             "measurement": row["name"].removesuffix(f", {row['layer']}"),
-            "value": row["efficiency"],
-            "told": f"{row['name']}: {row['efficiency']:.2f} MAC/cycle/multiplier in {row['cycles']:,} cycles",
+            "value": row[key],
+            "told": f"{row['name']}: {row[key]:,} {quantity}, {row['cycles']:,} cycles",
         }
-        for row in peers.rows
+        for row in rows
     ]
     own, other = colour("dataflow-nullhop"), colour("series-2")
     scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
@@ -287,7 +292,7 @@ def peer_bars(peers: Peers) -> alt.TopLevelMixin:
         .mark_bar(height=14, cornerRadiusEnd=2)
         .encode(
             y=_names("measurement"),
-            x=alt.X("value:Q", title="MAC / cycle / multiplier", axis=_RATES),
+            x=alt.X("value:Q", title=quantity, axis=axis),
             color=alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top")),
             row=alt.Row("layer:N", sort=None, title=None, header=_HEADER),
             description="told:N",
@@ -295,3 +300,33 @@ def peer_bars(peers: Peers) -> alt.TopLevelMixin:
         .properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP))
         .resolve_scale(y="independent")
     )
+
+
+def peer_rates(peers: Peers) -> alt.TopLevelMixin:
+    """Multiply-accumulates a cycle and multiplier of each measurement."""
+    return peer_bars(peers.rows, "efficiency", "MAC / cycle / multiplier", _RATES)
+
+
+def peer_sizes(peers: Peers) -> alt.TopLevelMixin:
+    """Look-up tables of each circuit that was synthesised, once, whatever it was given to do."""
+    found = {(row["layer"], row["generator"], row["multipliers"], row.get("bus_bits")): row for row in peers.sized}
+    return peer_bars(list(found.values()), "lut", "look-up tables", _COUNTS)
+
+
+def rate_bars(rates: BoardRates) -> alt.TopLevelMixin:
+    """A network on a board a row: inferences a second."""
+    values = [
+        {
+            "what": row["name"],
+            "value": row["inferences_per_second"],
+            "amount": f"{row['inferences_per_second']:,.0f}",
+            "told": f"{row['name']}: {row['inferences_per_second']:,} inferences/s at {row['clock_mhz']:g} MHz",
+        }
+        for row in rates.running
+    ]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=_names("what"), x=alt.X("value:Q", title="inferences / s", axis=_COUNTS)
+    )
+    bars = base.mark_bar(height=14, cornerRadiusEnd=2, color=colour("dataflow-nullhop")).encode(description="told:N")
+    labels = base.mark_text(align="left", dx=6).encode(text="amount:N")
+    return (bars + labels).properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP + 4))

@@ -21,6 +21,9 @@ def test_a_map_has_exactly_the_zeros_asked_for(zero_share):
     values = feature_map((7, 9, 48), zero_share, seed=3)
     assert np.count_nonzero(values == 0) == round(zero_share * values.size)
     assert (values == feature_map((7, 9, 48), zero_share, seed=3)).all()
+    wide = feature_map((7, 9, 48), zero_share, seed=3, bits=16)
+    assert np.count_nonzero(wide == 0) == round(zero_share * values.size)
+    assert zero_share == 1 or wide.max() > 1 << 15
     if zero_share == 0.702:
         # Channels differ, as trained ones do: far more than those of coin tosses would.
         assert (values == 0).mean(axis=(0, 1)).std() > 0.1

@@ -7,16 +7,17 @@ at once. A full run adds its defaults. Its cycles are from the start command to 
 of its core alone, with nothing loaded before; its ResNet-8 is the real one on the sample image, from start to done.
 
 Multipliers are those of the 3x3 kernels, or of the only layer. NNgen's ResNet-8 has more, for 1x1 kernels and the
-classifier, which are not counted, in its favour. What each takes is counted by the same yosys for the same ECP5:
-NNgen's hardware, whose weights lie in a memory behind its bus; Skipstone's accelerator with AXI interfaces, whose
-weights lie in its own program memory, of block RAM.
+classifier, which are not counted, in its favour. What each takes (`NNGEN_SIZE`) is counted by the same yosys for the
+same ECP5: NNgen's hardware, whose weights lie in a memory behind its bus; Skipstone's accelerator with AXI interfaces,
+whose weights lie in its own program memory, of block RAM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bench import resources
@@ -59,7 +60,13 @@ class Size:
         """With the one front end that these layers take."""
         return AcceleratorConfig(CoreConfig(groups=self.groups, csc=False))
 
+    @property
+    def multipliers(self) -> int:
+        """Skipstone's."""
+        return self.config.core.groups * self.config.core.lanes
 
+
+OWN, PEER = "Skipstone", f"NNgen {nngen.VERSION}"
 SIZES = (Size(8, {3: (4, 4), 1: (8, 16)}), Size(1, {3: (1, 2), 1: (4, 4)}))
 
 
@@ -79,62 +86,53 @@ def _side(work: str) -> int:
     return 3 if work == RESNET8 else LAYERS[work].kernel[0]
 
 
-def _measure_peer(work: str, parallel: tuple[int, int], setting: dict[str, Any]) -> Row:
-    settings = {"par_ich": parallel[0], "par_och": parallel[1], **setting}
+def _peer(work: str, parallel: tuple[int, int], setting: Mapping[str, int | None]) -> Path:
+    """The folder of NNgen's hardware and its bench."""
+    settings: dict[str, Any] = {"par_ich": parallel[0], "par_och": parallel[1], **setting}
     if work != RESNET8:
         shape = LAYERS[work]
         settings |= {"size": shape.size, "channels": shape.channels, "maps": shape.maps, "kernel": shape.kernel[0]}
-    folder = nngen.generate(settings)
-    cycles, equal = nngen.simulate(folder)
+    return nngen.generate(settings)
+
+
+def _measure_peer(work: str, parallel: tuple[int, int], setting: Mapping[str, int | None]) -> Row:
+    cycles, equal = nngen.simulate(_peer(work, parallel, setting))
     macs, multipliers = _macs(work), _multipliers(_side(work), parallel)
-    taken = resources.of_verilog(folder / nngen.HARDWARE, nngen.TOP)
-    measured = {"multipliers": multipliers, "cycles": cycles, "macs": macs, "equal": equal}
-    return {**measured, **rates(cycles, macs, macs, multipliers), **taken}
+    return {"cycles": cycles, "macs": macs, **rates(cycles, macs, macs, multipliers), "equal": equal}
 
 
 def _measure_layer(work: str, size: Size, percent: int) -> Row:
     shape, core = LAYERS[work], size.config.core
     values = feature_map((*shape.size, shape.channels), percent / 100, SEED)
     (run,) = simulate([make_job(make_layer(shape, SEED, values), core)], core)
-    return {
-        "multipliers": core.groups * core.lanes,
-        **layer_row(run),
-        **resources.of_accelerator(size.config),
-    }
+    return layer_row(run)
 
 
 def _measure_network(size: Size) -> Row:
-    network, core = zoo.load("resnet8"), size.config.core
+    network = zoo.load("resnet8")
     with only_described():
         total = run_program(compile_network(network, size.config), read_input(network, None, SEED)).total()
-    multipliers = core.groups * core.lanes
-    return {
-        "multipliers": multipliers,
-        **total,
-        **rates(total["cycles"], total["macs"], total["multiplies"], multipliers),
-        **resources.of_accelerator(size.config),
-    }
+    return {**total, **rates(total["cycles"], total["macs"], total["multiplies"], size.multipliers)}
 
 
 def _peer_cases(work: str, size: Size, full: bool) -> Iterator[Case]:
-    side = _side(work)
-    parallel = size.parallel[side]
+    parallel = size.parallel[_side(work)]
+    multipliers = _multipliers(_side(work), parallel)
     for setting in (_BEST, _DEFAULT) if full else (_BEST,):
-        name = f"NNgen, {_multipliers(side, parallel)} multipliers, {setting['bus_bits']} bit bus, {work}"
-        what = {"generator": f"NNgen {nngen.VERSION}", "layer": work, **setting}
+        name = f"NNgen, {multipliers} multipliers, {setting['bus_bits']} bit bus, {work}"
+        what = {"generator": PEER, "layer": work, "multipliers": multipliers, **setting}
         yield Case(name, partial(_measure_peer, work, parallel, setting), what, held=False)
 
 
 def _own_cases(work: str, size: Size) -> Iterator[Case]:
-    multipliers = size.config.core.groups * size.config.core.lanes
-    own = {"generator": "Skipstone", "layer": work}
+    own = {"generator": OWN, "layer": work, "multipliers": size.multipliers}
     if work == RESNET8:
-        yield Case(f"Skipstone, {multipliers} multipliers, {work}", partial(_measure_network, size), own, held=False)
+        name = f"{OWN}, {size.multipliers} multipliers, {work}"
+        yield Case(name, partial(_measure_network, size), own, held=False)
         return
     for percent in _ZEROS:
-        name = f"Skipstone, {multipliers} multipliers, {percent} % zeros, {work}"
-        what = {**own, "zero_share": percent / 100}
-        yield Case(name, partial(_measure_layer, work, size, percent), what, held=False)
+        name = f"{OWN}, {size.multipliers} multipliers, {percent} % zeros, {work}"
+        yield Case(name, partial(_measure_layer, work, size, percent), {**own, "zero_share": percent / 100})
 
 
 def _cases(full: bool) -> Sequence[Case]:
@@ -144,6 +142,22 @@ def _cases(full: bool) -> Sequence[Case]:
         for size in SIZES
         for case in (*_peer_cases(work, size, full), *_own_cases(work, size))
     ]
+
+
+def _measure_size(work: str, parallel: tuple[int, int]) -> Row:
+    return resources.of_verilog(_peer(work, parallel, _BEST) / nngen.HARDWARE, nngen.TOP)
+
+
+def _size_cases(full: bool) -> Iterator[Case]:
+    for size in SIZES:
+        what = {"generator": OWN, "runs": "any layer or network", "multipliers": size.multipliers}
+        of = partial(resources.of_accelerator, size.config)
+        yield Case(f"{OWN}, {size.multipliers} multipliers", of, what, held=False)
+        for work in (*LAYERS, RESNET8):
+            parallel = size.parallel[_side(work)]
+            what = {"generator": PEER, "runs": work, "multipliers": _multipliers(_side(work), parallel)}
+            name = f"NNgen, {what['multipliers']} multipliers, {work}"
+            yield Case(name, partial(_measure_size, work, parallel), what, held=False)
 
 
 NNGEN = Benchmark(
@@ -158,9 +172,20 @@ NNGEN = Benchmark(
         Column("multipliers", "multipliers", "d"),
         *layer_columns("cycles", "macs"),
         Column("MAC/cycle/multiplier", "efficiency", ".2f"),
-        *resources.COLUMNS,
         *layer_columns("equal"),
     ),
     seed=SEED,
 )
-"""LUT, carry, DSP and block RAM are cells of an ECP5 before anything is placed; a carry cell takes two LUTs' place."""
+
+NNGEN_SIZE = Benchmark(
+    name="nngen-size",
+    title="A peer: what NNgen and Skipstone take of an ECP5, with about as many multipliers",
+    cases=lambda full: list(_size_cases(full)),
+    columns=(
+        Column("generator", "generator"),
+        Column("runs", "runs"),
+        Column("multipliers", "multipliers", "d"),
+        *resources.COLUMNS,
+    ),
+)
+"""Cells before anything is placed; a carry cell takes the place of two LUTs."""

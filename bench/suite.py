@@ -6,7 +6,7 @@ from bench.benchmark import Benchmark
 from bench.boards import BOARDS
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
-from bench.nngen import NNGEN
+from bench.nngen import NNGEN, NNGEN_SIZE
 from bench.papers import BALANCE, MOBILENET_CSC, RSNN_VGG16
 from bench.speed import SPEED
 from bench.vgg import VGG16, VGG16_16BIT, VGG19
@@ -27,6 +27,7 @@ BENCHMARKS = {
         MLPERF_TINY,
         BOARDS,
         NNGEN,
+        NNGEN_SIZE,
         SPEED,
     )
 }

@@ -7,7 +7,6 @@ from typing import Any
 
 import altair as alt
 
-from bench.benchmark import Row
 from bench.report.sources import Alternatives, Board, BoardRates, Imbalance, LayerSet, Peers
 from bench.report.svg import DATAFLOWS, colour, dataflow_colours
 
@@ -268,32 +267,25 @@ def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
     )
 
 
-def peer_bars(rows: Sequence[Row], key: str, quantity: str, axis: alt.Axis) -> alt.TopLevelMixin:
-    """A measurement a row, a block a layer: what `key` says of each generator.
-
-    Args:
-        quantity: what that is, in words; axis: of its numbers.
-    """
-    generators = list(dict.fromkeys(row["generator"] for row in rows))
+def peer_bars(peers: Peers) -> alt.TopLevelMixin:
+    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier."""
     values = [
         {
             "layer": row["layer"],
             "generator": row["generator"],
             "measurement": row["name"].removesuffix(f", {row['layer']}"),
-            "value": row[key],
-            "told": f"{row['name']}: {row[key]:,} {quantity}, {row['cycles']:,} cycles",
+            "value": row["efficiency"],
+            "told": f"{row['name']}: {row['efficiency']:.2f} MAC/cycle/multiplier in {row['cycles']:,} cycles",
         }
-        for row in rows
+        for row in peers.rows
     ]
-    own, other = colour("dataflow-nullhop"), colour("series-2")
-    scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
     return (
         alt.Chart(alt.Data(values=values))
         .mark_bar(height=14, cornerRadiusEnd=2)
         .encode(
             y=_names("measurement"),
-            x=alt.X("value:Q", title=quantity, axis=axis),
-            color=alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top")),
+            x=alt.X("value:Q", title="MAC / cycle / multiplier", axis=_RATES),
+            color=_generators(peers),
             row=alt.Row("layer:N", sort=None, title=None, header=_HEADER),
             description="told:N",
         )
@@ -302,15 +294,36 @@ def peer_bars(rows: Sequence[Row], key: str, quantity: str, axis: alt.Axis) -> a
     )
 
 
-def peer_rates(peers: Peers) -> alt.TopLevelMixin:
-    """Multiply-accumulates a cycle and multiplier of each measurement."""
-    return peer_bars(peers.rows, "efficiency", "MAC / cycle / multiplier", _RATES)
-
-
 def peer_sizes(peers: Peers) -> alt.TopLevelMixin:
-    """Look-up tables of each circuit that was synthesised, once, whatever it was given to do."""
-    found = {(row["layer"], row["generator"], row["multipliers"], row.get("bus_bits")): row for row in peers.sized}
-    return peer_bars(list(found.values()), "lut", "look-up tables", _COUNTS)
+    """A circuit a row: its look-up tables."""
+    values = [
+        {
+            "circuit": row["name"],
+            "generator": row["generator"],
+            "value": row["lut"],
+            "told": f"{row['name']}: {row['lut']:,} look-up tables, {row['dsp']:,} DSPs",
+        }
+        for row in peers.rows
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(height=14, cornerRadiusEnd=2)
+        .encode(
+            y=_names("circuit"),
+            x=alt.X("value:Q", title="look-up tables", axis=_COUNTS),
+            color=_generators(peers),
+            description="told:N",
+        )
+        .properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP))
+    )
+
+
+def _generators(peers: Peers) -> alt.Color:
+    """Skipstone in one colour, others in another."""
+    generators = list(dict.fromkeys(row["generator"] for row in peers.rows))
+    own, other = colour("dataflow-nullhop"), colour("series-2")
+    scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
+    return alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top"))
 
 
 def rate_bars(rates: BoardRates) -> alt.TopLevelMixin:

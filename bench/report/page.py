@@ -104,7 +104,7 @@ def render(sources: Sources) -> str:
         imbalances=[_figure(each.title, _IMBALANCE, charts.imbalance_bars(each)) for each in sources.imbalances],
         details=_details(sources.sets),
         traffic=_traffic(sources.sets),
-        peers=[figure for peers in sources.peers for figure in _peers(peers)],
+        peers=[_peers(peers) for peers in sources.peers],
         boards=[*_rates(sources.rates), *(_board(board) for board in sources.boards)],
         tables=sources.tables,
         origins=sources.origins,
@@ -223,11 +223,10 @@ def _traffic(sets: Sequence[LayerSet]) -> list[Figure]:
     return [_figure(f"{layers.title}: feature maps", text, charts.traffic_bars(layers)) for layers in shown]
 
 
-def _peers(peers: Peers) -> list[Figure]:
-    found = [_figure(peers.title, _PEERS, charts.peer_rates(peers))]
+def _peers(peers: Peers) -> Figure:
     if peers.sized:
-        found.append(_figure(f"{peers.title}: look-up tables", _SIZES, charts.peer_sizes(peers)))
-    return found
+        return _figure(peers.title, _SIZES, charts.peer_sizes(peers))
+    return _figure(peers.title, _PEERS, charts.peer_bars(peers))
 
 
 def _rates(rates: Sequence[BoardRates]) -> list[Figure]:

@@ -58,15 +58,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Peers:
-    """The same layers by several generators: rows with `layer`, `generator`, `efficiency` and their settings."""
+    """Several generators: rows with `generator`, and either `efficiency` on a `layer`, or `lut` of what it `runs`."""
 
     title: str
     rows: Sequence[Row]
 
     @property
-    def sized(self) -> list[Row]:
-        """Those of circuits that were synthesised, too."""
-        return [row for row in self.rows if "lut" in row]
+    def sized(self) -> bool:
+        """Whether the rows are what circuits take, not how fast they are."""
+        return all("lut" in row for row in self.rows)
 
 
 @dataclass(frozen=True)

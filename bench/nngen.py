@@ -66,6 +66,9 @@ class Size:
         return self.config.core.groups * self.config.core.lanes
 
 
+ANY_WORK = "any layer or network"
+"""What Skipstone's accelerator runs."""
+
 OWN, PEER = "Skipstone", f"NNgen {nngen.VERSION}"
 SIZES = (Size(8, {3: (4, 4), 1: (8, 16)}), Size(1, {3: (1, 2), 1: (4, 4)}))
 
@@ -150,7 +153,7 @@ def _measure_size(work: str, parallel: tuple[int, int]) -> Row:
 
 def _size_cases(full: bool) -> Iterator[Case]:
     for size in SIZES:
-        what = {"generator": OWN, "runs": "any layer or network", "multipliers": size.multipliers}
+        what = {"generator": OWN, "runs": ANY_WORK, "multipliers": size.multipliers}
         of = partial(resources.of_accelerator, size.config)
         yield Case(f"{OWN}, {size.multipliers} multipliers", of, what, held=False)
         for work in (*LAYERS, RESNET8):

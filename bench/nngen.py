@@ -50,10 +50,12 @@ class Size:
     Attributes:
         groups: of 16 lanes of Skipstone.
         parallel: input and output channels that NNgen multiplies at once, by the kernel's side.
+        synthesised: what NNgen's hardware is synthesised for in a quick run; the rest takes up to half an hour each.
     """
 
     groups: int
     parallel: dict[int, tuple[int, int]]
+    synthesised: tuple[str, ...]
 
     @property
     def config(self) -> AcceleratorConfig:
@@ -70,7 +72,10 @@ ANY_WORK = "any layer or network"
 """What Skipstone's accelerator runs."""
 
 OWN, PEER = "Skipstone", f"NNgen {nngen.VERSION}"
-SIZES = (Size(8, {3: (4, 4), 1: (8, 16)}), Size(1, {3: (1, 2), 1: (4, 4)}))
+SIZES = (
+    Size(8, {3: (4, 4), 1: (8, 16)}, ("3x3, 64 to 64 on 8x8",)),
+    Size(1, {3: (1, 2), 1: (4, 4)}, (RESNET8,)),
+)
 
 
 def _macs(work: str) -> int:
@@ -156,7 +161,7 @@ def _size_cases(full: bool) -> Iterator[Case]:
         what = {"generator": OWN, "runs": ANY_WORK, "multipliers": size.multipliers}
         of = partial(resources.of_accelerator, size.config)
         yield Case(f"{OWN}, {size.multipliers} multipliers", of, what, held=False)
-        for work in (*LAYERS, RESNET8):
+        for work in (*LAYERS, RESNET8) if full else size.synthesised:
             parallel = size.parallel[_side(work)]
             what = {"generator": PEER, "runs": work, "multipliers": _multipliers(_side(work), parallel)}
             name = f"NNgen, {what['multipliers']} multipliers, {work}"

@@ -74,7 +74,7 @@ ANY_WORK = "any layer or network"
 OWN, PEER = "Skipstone", f"NNgen {nngen.VERSION}"
 SIZES = (
     Size(8, {3: (4, 4), 1: (8, 16)}, ("3x3, 64 to 64 on 8x8",)),
-    Size(1, {3: (1, 2), 1: (4, 4)}, (RESNET8,)),
+    Size(1, {3: (1, 2), 1: (4, 4)}, ()),
 )
 
 

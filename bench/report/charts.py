@@ -268,12 +268,12 @@ def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
 
 
 def peer_bars(peers: Peers) -> alt.TopLevelMixin:
-    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier."""
+    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier, whose number it names."""
     values = [
         {
             "layer": row["layer"],
             "generator": row["generator"],
-            "measurement": row["name"].removesuffix(f", {row['layer']}"),
+            "measurement": row["name"].removesuffix(f", {row['layer']}").replace(" multipliers", ""),
             "value": row["efficiency"],
             "told": f"{row['name']}: {row['efficiency']:.2f} MAC/cycle/multiplier in {row['cycles']:,} cycles",
         }

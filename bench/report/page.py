@@ -50,10 +50,9 @@ _IMBALANCE = (
     "busiest unit: kernels that share a unit, the largest dealt first, make up for uneven pruning."
 )
 _PEERS = (
-    "Each generator in its own simulation, checked against its own model. A dense one cannot exceed 1; one that skips "
-    "zeros gains with each of them, and without any is bound by the same multipliers."
+    "Each generator, with so many multipliers, in simulation, checked against its own model. A dense one cannot exceed "
+    "1; one that skips zeros gains with each of them, and without any is bound by the same multipliers."
 )
-
 _SIZES = (
     "Counted by the same synthesis for the same part, before anything is placed. NNgen makes hardware for each "
     "network; Skipstone's is the same for all, and runs them from a program."

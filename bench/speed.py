@@ -15,7 +15,7 @@ from bench.layers import make_job, model
 from bench.synthetic import feature_map
 from compiler.network_program import compile_network
 from compiler.prediction import predict_run
-from hw.config import AcceleratorConfig
+from hw.config import AcceleratorConfig, CoreConfig
 from hw.verilog import generate
 from models import golden, zoo
 from models.importers import load, source_path
@@ -26,6 +26,9 @@ from sim.random_layers import make_layer
 from sim.streams import LayerJob
 
 NETWORK = "resnet8"
+CORE = CoreConfig(csc=False)
+"""With the one front end that the simulated layer takes."""
+
 _IMAGES = 50
 _LAYERS = 16
 _TURNS = 5
@@ -51,7 +54,7 @@ def _rate(amount: int, unit: str, work: Callable[[], object], times: int = 3) ->
 
 
 def _generation() -> Row:
-    return _seconds(lambda: generate(zeros.CORE), 1)
+    return _seconds(lambda: generate(CORE), 1)
 
 
 def _importing() -> Row:
@@ -66,20 +69,20 @@ def _compilation() -> Row:
 
 def _job() -> LayerJob:
     values = feature_map((*zeros.SHAPE.size, zeros.SHAPE.channels), 0.5, 0)
-    return make_job(make_layer(zeros.SHAPE, 0, values), zeros.CORE)
+    return make_job(make_layer(zeros.SHAPE, 0, values), CORE)
 
 
 def _simulation() -> Row:
-    core, jobs = model(zeros.CORE), [_job()] * _LAYERS
-    cycles = sum(run.cycles for run in run_layers(core, jobs, zeros.CORE))
-    return _rate(cycles, "cycles", lambda: run_layers(core, jobs, zeros.CORE), 1)
+    core, jobs = model(CORE), [_job()] * _LAYERS
+    cycles = sum(run.cycles for run in run_layers(core, jobs, CORE))
+    return _rate(cycles, "cycles", lambda: run_layers(core, jobs, CORE), 1)
 
 
 def _prediction() -> Row:
     job = _job()
     layers = [(job.program, job.input, job.expected)] * _LAYERS
-    cycles = sum(prediction.cycles for prediction in predict_run(layers, zeros.CORE))
-    return _rate(cycles, "cycles", lambda: predict_run(layers, zeros.CORE))
+    cycles = sum(prediction.cycles for prediction in predict_run(layers, CORE))
+    return _rate(cycles, "cycles", lambda: predict_run(layers, CORE))
 
 
 def _images() -> npt.NDArray:

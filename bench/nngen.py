@@ -50,7 +50,8 @@ class Size:
     Attributes:
         groups: of 16 lanes of Skipstone.
         parallel: input and output channels that NNgen multiplies at once, by the kernel's side.
-        synthesised: what NNgen's hardware is synthesised for in a quick run; the rest takes up to half an hour each.
+        synthesised: what NNgen's hardware is synthesised for in a quick run, and if anything, Skipstone's is, too; each
+            of the rest takes up to half an hour.
     """
 
     groups: int
@@ -157,7 +158,7 @@ def _measure_size(work: str, parallel: tuple[int, int]) -> Row:
 
 
 def _size_cases(full: bool) -> Iterator[Case]:
-    for size in SIZES:
+    for size in SIZES if full else (size for size in SIZES if size.synthesised):
         what = {"generator": OWN, "runs": ANY_WORK, "multipliers": size.multipliers}
         of = partial(resources.of_accelerator, size.config)
         yield Case(f"{OWN}, {size.multipliers} multipliers", of, what, held=False)

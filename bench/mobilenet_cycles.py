@@ -8,13 +8,12 @@ cyclic layers are one of those that `bench.mobilenet_csc` counts the weights of.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from bench.drawn import DrawnNetwork
 from bench.mobilenet import mobilenet
 from bench.mobilenet_csc import SIZE, WIDTH, variants
 from compiler.candidates import candidates
@@ -24,17 +23,8 @@ from compiler.prediction import WeightStream, run_passes
 from compiler.program import TYPICAL_DENSITY, LayerProgram, fastest
 from compiler.program_prediction import vector_cycles
 from hw.config import CoreConfig
-from models.golden.fixed_point import requantisation
-from models.layers import Convolution, Layer, Rounding
 from models.network import (
-    AveragePool2D,
-    Conv2D,
-    CyclicConv2D,
-    DepthwiseConv2D,
     Network,
-    Quantisation,
-    Requantisation,
-    Tensor,
 )
 from models.sparsity.cyclic import CyclicCascade
 
@@ -57,104 +47,21 @@ class LayerCost:
     dataflow: str
 
 
-class _Builder:
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(0)
-        self.tensors = {"input": _tensor("input", (1, SIZE, SIZE, 3))}
-        self.layers: list[Layer] = []
-        self.last = "input"
-
-    def add(self, kind: type[Convolution], maps: int, **attributes: Any) -> None:
-        name = f"{kind.op}_{len(self.layers)}"
-        layer = kind(
-            name=name,
-            inputs=(self.last,),
-            output=f"t{len(self.layers)}",
-            bias=np.zeros(maps, np.int32),
-            requantisation=Requantisation(*_scales(maps), Rounding.DOUBLE),
-            input_zero_point=-128,
-            output_zero_point=-128,
-            activation=(-128, 127),
-            **attributes,
-        )
-        self.tensors[layer.output] = _tensor(layer.output, layer.infer_shape(self.tensors[self.last].shape))
-        self.layers.append(layer)
-        self.last = layer.output
-
-    def draw(self, *shape: int) -> np.ndarray:
-        return self.rng.integers(-127, 128, shape, dtype=np.int8)
-
-    @property
-    def channels(self) -> int:
-        return self.tensors[self.last].shape[3]
-
-    def same(self, kernel: int, stride: int) -> dict[str, Any]:
-        size = self.tensors[self.last].shape[1]
-        total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
-        one = (total // 2, total - total // 2)
-        return {"stride": (stride, stride), "padding": (one, one)}
-
-    def dense(self, maps: int, kernel: int = 1, stride: int = 1) -> None:
-        weights = self.draw(maps, kernel, kernel, self.channels)
-        self.add(Conv2D, maps, weights=weights, **self.same(kernel, stride))
-
-    def depthwise(self, stride: int) -> None:
-        weights = self.draw(1, 3, 3, self.channels)
-        self.add(DepthwiseConv2D, self.channels, weights=weights, **self.same(3, stride))
-
-    def cyclic(self, cascade: CyclicCascade) -> None:
-        for layer in cascade.layers:
-            self.add(
-                CyclicConv2D,
-                layer.rows,
-                weights=self.draw(*layer.shape),
-                in_nodes=layer.nodes,
-                cyclic_dilation=layer.dilation,
-                **self.same(1, 1),
-            )
-
-    def pool(self) -> None:
-        _, height, width, _ = self.tensors[self.last].shape
-        layer = AveragePool2D(
-            name=f"average_pool_2d_{len(self.layers)}",
-            inputs=(self.last,),
-            output=f"t{len(self.layers)}",
-            kernel=(height, width),
-            stride=(height, width),
-            padding=((0, 0), (0, 0)),
-            activation=(-128, 127),
-        )
-        self.tensors[layer.output] = _tensor(layer.output, layer.infer_shape(self.tensors[self.last].shape))
-        self.layers.append(layer)
-        self.last = layer.output
-
-
-def _tensor(name: str, shape: tuple[int, ...]) -> Tensor:
-    return Tensor(name, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, -128))
-
-
-def _scales(maps: int) -> tuple[np.ndarray, np.ndarray]:
-    one = requantisation(0.001)
-    return np.repeat(one.multiplier, maps), np.repeat(one.shift, maps)
-
-
 def network_of(cascades: Sequence[CyclicCascade] = ()) -> Network:
     """MobileNet V1 0.5; its last layers are these cascades, if any are given."""
-    builder = _Builder()
     layers = mobilenet(WIDTH, SIZE)
+    drawn = DrawnNetwork("mobilenet", SIZE, layers[0].inputs)
     kept = layers[: len(layers) - len(cascades)]
     for shape in kept:
         if shape.size == 1:
-            builder.pool()
-        if shape.depthwise:
-            builder.depthwise(shape.stride)
-        else:
-            builder.dense(shape.outputs, shape.kernel, shape.stride)
+            drawn.pool()
+        drawn.convolution(shape)
     for shape, cascade in zip(layers[len(kept) :], cascades, strict=True):
         if shape.size == 1:
-            builder.pool()
-        builder.cyclic(cascade)
-    return Network("mobilenet", builder.tensors, tuple(builder.layers), ("input",), (builder.last,))
+            drawn.pool()
+        for layer in cascade.layers:
+            drawn.cyclic(layer)
+    return drawn.network()
 
 
 def costs(network: Network, config: CoreConfig, *, skip_zeros: bool) -> list[LayerCost]:

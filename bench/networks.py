@@ -21,21 +21,29 @@ NETWORKS = ("resnet8", "keyword_spotting", "visual_wake_words", "anomaly_detecti
 SEED = 0
 
 
+KEPT = "anomaly_detection"
+"""The network whose layers are all fully connected: each weight is used once, so that its layers take as long as it
+takes to bring their weights, unless these are in the weight memories from the start."""
+
+
 @cache
-def accelerator(post_lanes: int) -> AcceleratorConfig:
+def accelerator(post_lanes: int, kept: bool = False) -> AcceleratorConfig:
     """One accelerator for all of them: the default core with memory for the largest network.
 
     Args:
         post_lanes: outputs that the post-processor finishes in a cycle, which bounds depthwise layers.
+        kept: with weight memories for all weights of a network at once.
     """
-    return AcceleratorConfig(CoreConfig(activation_depth=4096, post_lanes=post_lanes), program_depth=32768)
+    core = CoreConfig(activation_depth=4096, post_lanes=post_lanes)
+    return AcceleratorConfig(core.with_changes(weight_depth=4096) if kept else core, program_depth=32768)
 
 
-def _measure(name: str, post_lanes: int) -> Row:
-    config = accelerator(post_lanes)
+def _measure(name: str, post_lanes: int, kept: bool) -> Row:
+    config = accelerator(post_lanes, kept)
     network = zoo.load(name)
     with only_described():
-        run = run_program(compile_network(network, config), read_input(network, None, SEED))
+        program = compile_network(network, config, keep_weights=kept)
+        run = run_program(program, read_input(network, None, SEED))
     multipliers, total = config.core.groups * config.core.lanes, run.total()
     dsps = Demand.of(config.core).multipliers
     return {
@@ -57,19 +65,18 @@ def _rated(row: dict[str, Any], multipliers: int) -> Row:
 
 
 def _cases(full: bool) -> Sequence[Case]:
+    default = CoreConfig().post_lanes
+    ways = [(name, default, False) for name in NETWORKS] + [(KEPT, default, True)]
+    if full:
+        ways += [(name, 16, False) for name in NETWORKS]
     return [
         Case(
-            _case_name(name, post_lanes),
-            partial(_measure, name, post_lanes),
-            {"network": name, "post_lanes": post_lanes},
+            name + (f", post_lanes={post_lanes}" if post_lanes != default else "") + (", weights kept" if kept else ""),
+            partial(_measure, name, post_lanes, kept),
+            {"network": name, "post_lanes": post_lanes, "kept": kept},
         )
-        for post_lanes in ((8, 16) if full else (8,))
-        for name in NETWORKS
+        for name, post_lanes, kept in ways
     ]
-
-
-def _case_name(network: str, post_lanes: int) -> str:
-    return network if post_lanes == CoreConfig().post_lanes else f"{network}, post_lanes={post_lanes}"
 
 
 MLPERF_TINY = Benchmark(

@@ -17,21 +17,13 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from bench import resident
 from bench.vgg_shapes import KERNEL, VGG16, VggLayer
 from compiler.candidates import sparse_mappings
 from compiler.convolution import Convolution, convolutions
-from compiler.entries import Entry, locator, make_entry
-from compiler.feature_maps import Buffer, FeatureMap
-from compiler.operations import Convolve, Load, Store
-from compiler.prediction import WeightStream, run_passes
 from compiler.program import LayerProgram
-from compiler.transfer import to_packets
 from hw.config import CoreConfig
-from models import golden
 from models.network import Conv2D, Network, Quantisation, Requantisation, Tensor
-from sim import streams
-from sim.core_run import build_core, first_difference
-from sim.harness.bench_run import Equals, run_bench
 
 PUS, LANES = 32, 14
 CONFIG = CoreConfig(
@@ -166,102 +158,29 @@ def modelled(
     config: CoreConfig = CONFIG,
     spread: float = 0.0,
 ) -> list[Figures]:
-    """Layers at full size by the cycle model, one after another, on a core whose activation memory is large enough.
-
-    The first one runs twice, so that its weights are there the second time.
-    """
+    """Layers at full size by the cycle model, one after another, on a core whose activation memory is large enough."""
     config = config.with_changes(activation_depth=1 << 17)
     programs = []
     for layer in layers:
         conv = _convolution(vgg_network(layer, layer.size, density, spread=spread))
         programs.append(LayerProgram(conv, sparse_mappings(conv, config)[0], config))
-    predicted = _predicted([programs[0], *programs], config)[1:]
+    predicted = resident.predict(programs, config)
     return [_figures(*of_layer) for of_layer in zip(layers, programs, predicted, strict=True)]
-
-
-def _entries(networks: Sequence[Network], config: CoreConfig) -> tuple[list[Entry], list[Entry], list[Entry]]:
-    """The entries that load the inputs, those of the layers, and those that store the outputs."""
-    maps, bases, base = {}, {}, 0
-    for network in networks:
-        for name, tensor in network.tensors.items():
-            _, rows, columns, channels = (int(size) for size in tensor.shape)
-            buffer = Buffer(name, rows * columns, channels)
-            maps[name], bases[name] = FeatureMap.filling(buffer, (rows, columns, channels), ZERO), base
-            base += buffer.words
-    locate = locator(bases)
-    loads = [make_entry(Load(n.inputs[0], maps[n.inputs[0]]), locate, config) for n in networks]
-    stores = [make_entry(Store(n.outputs[0], maps[n.outputs[0]]), locate, config) for n in networks]
-    layers = []
-    for network in networks:
-        conv = _convolution(network)
-        operation = Convolve(conv.name, (conv.name,), conv, maps[conv.input], maps[conv.output])
-        layers.append(make_entry(operation, locate, config))
-    return loads, layers, stores
-
-
-def _packet_rows(values: npt.NDArray, config: CoreConfig) -> npt.NDArray[np.uint8]:
-    """A map's packets as the bench plays them."""
-    _, rows, columns, channels = values.shape
-    packets = to_packets(values, (rows, columns, channels), ZERO, config)
-    beats = np.frombuffer(packets, np.uint8).reshape(rows, -1, config.stream_units)
-    last = np.zeros((*beats.shape[:2], 1), np.uint8)
-    last[:, -1] = 1
-    return np.concatenate([beats, last], axis=2).reshape(-1, config.stream_units + 1)
 
 
 def measured(
     rows: dict[str, int], config: CoreConfig = CONFIG, density: float | None = None, seed: int = 0
 ) -> list[Figures]:
-    """Layers of VGG16, cropped to so many rows, in Verilog.
-
-    All inputs are loaded first; the first layer runs twice, so that its weights are there the second time.
-    """
+    """Layers of VGG16, cropped to so many rows, in Verilog; a network of one layer each (see `bench.resident`)."""
     shapes = [layer for layer in VGG16 if layer.name in rows]
     networks = [vgg_network(layer, rows[layer.name], density, seed) for layer in shapes]
-    rng = np.random.default_rng(seed)
-    inputs = [rng.integers(-128, 128, network.tensors[network.inputs[0]].shape, dtype=np.int8) for network in networks]
-    expected = [golden.run(n, values)[n.outputs[0]] for n, values in zip(networks, inputs, strict=True)]
-    loads, layers, stores = _entries(networks, config)
-    entries = [*loads, layers[0], *layers, *stores]
-    result = run_bench(
-        build_core(config),
-        {
-            "layers": [entry.descriptor for entry in entries],
-            "weights": np.concatenate([entry.weights for entry in entries]),
-            "features_in": np.concatenate([_packet_rows(values, config) for values in inputs]),
-        },
-        expect={"reports": len(entries)},
-        until=[Equals("busy", 0), Equals("errors", 0)],
-        timeout_cycles=50_000_000,
-        seed=seed,
-    )
-    reports = streams.reports(result.beats("reports"))
-    out = result.outputs["features_out"]
-    found, at = [], 0
-    first = len(loads) + 1
-    programs = [entry.layer for entry in layers if entry.layer is not None]
-    predictions = _predicted([programs[0], *programs], config)[1:]
-    for index, (layer, program, wanted) in enumerate(zip(shapes, programs, expected, strict=True)):
-        packets = _packet_rows(wanted, config)
-        got, at = out[at : at + len(packets)], at + len(packets)
-        report = reports[first + index]
-        equal = got.shape == packets.shape and first_difference(got, packets) is None
-        figures = _figures(layer, program, predictions[index])
-        multiplies = program.multiplies(report["operations"])
-        found.append(replace(figures, cycles=report["cycles"], multiplies=multiplies, equal=equal))
-    return found
-
-
-def _predicted(programs: Sequence[LayerProgram], config: CoreConfig) -> list[int]:
-    """Cycles of layers that run one after another."""
-    weights, now, taken, found = WeightStream(config), 0, 0, []
-    for program in programs:
-        accepted = max(taken, weights.end)
-        start = max(now, accepted) + 1
-        now, _ = run_passes(program, np.zeros((0, 0, 0)), start, accepted, weights)
-        taken = start
-        found.append(now - start)
-    return found
+    runs = resident.measure(networks, config, seed)
+    return [
+        replace(
+            _figures(shape, run.program, run.predicted), cycles=run.cycles, multiplies=run.multiplies, equal=run.equal
+        )
+        for shape, run in zip(shapes, runs, strict=True)
+    ]
 
 
 def _print(title: str, figures: Sequence[Figures]) -> None:

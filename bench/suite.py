@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.benchmark import Benchmark
 from bench.boards import BOARDS
+from bench.csc import CSC_LAYERS
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
 from bench.nngen import NNGEN, NNGEN_SIZE
@@ -23,6 +24,7 @@ BENCHMARKS = {
         VGG16_16BIT,
         RSNN_VGG16,
         BALANCE,
+        CSC_LAYERS,
         MOBILENET_CSC,
         MLPERF_TINY,
         BOARDS,

@@ -24,6 +24,9 @@ TOP = "top"
 SEED = "1"
 """Of the placer, so that a run can be repeated."""
 
+PLACEMENT = ("--placer-heap-critexp", "4", "--placer-heap-timingweight", "30")
+"""Timing weighs more than it does by default: the longest paths are few, and cross the whole part if they are let."""
+
 Stages = Callable[[str], AbstractContextManager[object]]
 """Called with a stage's name; what it returns is entered while the stage runs."""
 
@@ -92,7 +95,8 @@ def place_and_route(target: Target, folder: Path, frequency: float, options: Seq
         If the circuit does not fit. A clock that is not reached is no error here: the report tells.
     """
     report, log = folder / "report.json", folder / "nextpnr.log"
-    arguments = [*target.device, "--json", f"{TOP}.json", "--report", report.name, "--seed", SEED, *options]
+    files = ("--json", f"{TOP}.json", "--report", report.name)
+    arguments = [*target.device, *files, "--seed", SEED, *PLACEMENT, *options]
     status = run_tool(target.placer, [*arguments, "--freq", f"{frequency:g}"], folder, log.name)
     if status and not (report.exists() and "Max frequency" in first_error(log)):
         raise CircuitError(f"{target.name}: {excess(log) or f'nextpnr: {first_error(log)}'} (see {log})")

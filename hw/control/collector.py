@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Cat, Const, Mux, Signal
+from amaranth import Array, Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -30,9 +30,9 @@ class ResultCollector(wiring.Component):
     when none is served, or follows itself, waits two cycles for that (not if it is the only one); sets of one beat need
     three that take turns.
 
-    Ports: static `split`, `blocks_last` (of this pass), `final_beats_last` (beats of block `blocks_last`), `parity`
-    (half of the parameter memory), `first_channel` (output channel of lane 0 of block 0); `results` In, one a group;
-    `beats` Out.
+    Ports: static `split` (two cycles before there are results), `blocks_last` (of this pass), `final_beats_last` (beats
+    of block `blocks_last`), `parity` (half of the parameter memory), `first_channel` (output channel of lane 0 of block
+    0); `results` In, one a group; `beats` Out.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -59,17 +59,17 @@ class ResultCollector(wiring.Component):
         m.d.comb += valid.eq(Cat(slicer.slices.valid for slicer in slicers))
         piece = Signal(BlockSlice(config))
         block_done, set_done, leaves = Signal(), Signal(), Signal()
-        single, active, last_group = Signal(), Signal(), Signal()
+        single, active = Signal(), Signal()
+        heads, ends = self._sets(m)
+        # A single set is always served: there is nothing to choose.
+        m.d.sync += single.eq(Array(c == config.groups for c, _ in config.splits)[self.split])
         m.d.comb += [
             Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group]),
-            # A single set is always served: there is nothing to choose.
-            single.eq(Array(c == config.groups for c, _ in config.splits)[self.split]),
             active.eq(serving | single),
             self.beats.valid.eq(active & valid.bit_select(group, 1)),
             leaves.eq(self.beats.valid & self.beats.ready),
             block_done.eq(beat == Mux(piece.final, self.final_beats_last, config.post_beats - 1)),
-            last_group.eq(Array(self._set_ends(c) for c, _ in config.splits)[self.split].bit_select(group, 1)),
-            set_done.eq(block_done & (piece.final | last_group)),
+            set_done.eq(block_done & (piece.final | ends.bit_select(group, 1))),
         ]
         self._present(m, piece, beat, block_done & piece.final, group)
         for index, slicer in enumerate(slicers):
@@ -77,18 +77,30 @@ class ResultCollector(wiring.Component):
         with m.If(leaves):
             m.d.sync += [beat.eq(Mux(block_done, 0, beat + 1)), group.eq(group + block_done)]
         free = ~active | (leaves & set_done)
-        self._choose(m, valid & ~single.replicate(config.groups), serving, group, free)
+        self._choose(m, valid & heads & ~single.replicate(config.groups), serving, group, free)
         return m
 
+    def _sets(self, m: Module) -> tuple[Value, Value]:
+        """The first group of each set, and the last, a bit a group; kept here, since what is static comes from far."""
+        config = self.config
+        heads, ends = Signal(config.groups), Signal(config.groups)
+        m.d.sync += [
+            heads.eq(Array(config.set_heads(c) for c, _ in config.splits)[self.split]),
+            ends.eq(Array(config.set_heads(c) << (c - 1) for c, _ in config.splits)[self.split]),
+        ]
+        return heads, ends
+
     def _choose(self, m: Module, valid: Value, serving: Value, group: Value, free: Value) -> None:
-        """Which set is served once the collector is `free`: that of an earlier cycle's choice, so no path is long."""
+        """Which set is served once the collector is `free`: that of an earlier cycle's choice, so no path is long.
+
+        `valid`: a bit for each set, that of its first group.
+        """
         groups = self.config.groups
         m.submodules.arbiter = arbiter = RotatingArbiter(groups)
-        heads = Array(self.config.set_heads(c) for c, _ in self.config.splits)[self.split]
         # The set that is served and the one chosen, by the bit of their first group.
         served, chosen = Signal(groups), Signal(groups)
         m.d.comb += [
-            arbiter.requests.eq(valid & heads & ~served & ~chosen),
+            arbiter.requests.eq(valid & ~served & ~chosen),
             arbiter.accept.eq(free | ~chosen.any()),
         ]
         with m.If(arbiter.accept):
@@ -101,8 +113,8 @@ class ResultCollector(wiring.Component):
         slicers = [BlockSlicer(self.config) for _ in self.results]
         for index, (slicer, result) in enumerate(zip(slicers, self.results, strict=True)):
             m.submodules[f"slicer_{index}"] = slicer
+            m.d.sync += slicer.position.eq(Array(index % c for c, _ in self.config.splits)[self.split])
             m.d.comb += [
-                slicer.position.eq(Array(index % c for c, _ in self.config.splits)[self.split]),
                 slicer.blocks_last.eq(self.blocks_last),
                 slicer.final_beats_last.eq(self.final_beats_last),
                 slicer.first_channel.eq(self.first_channel),
@@ -126,10 +138,6 @@ class ResultCollector(wiring.Component):
             post.destination.complete.eq(pixel_done & tag.pool_last),
             post.destination.sequence.eq(tag.sequence),
         ]
-
-    def _set_ends(self, channel_groups: int) -> Value:
-        """One bit a group: the last of each set."""
-        return Const(self.config.set_heads(channel_groups) << (channel_groups - 1), self.config.groups)
 
     def _index(self, one_hot: Value) -> Value:
         bits = max(1, ceil_log2(self.config.groups))

@@ -61,13 +61,17 @@ async def _until(ctx: Any, condition: Any, *values: Any) -> tuple[int, ...]:
             return tuple(sampled)
 
 
-def stream_source(interface: Any, values: Iterable[Any], *, stalls: Stalls = "none", seed: int = 0) -> Process:
+def stream_source(
+    interface: Any, values: Iterable[Any], *, stalls: Stalls = "none", seed: int = 0, after: int = 0
+) -> Process:
     """A process that offers values to a stream that the component reads, with stalls, until all are taken.
 
-    Values are as for `payload.pack`.
+    Values are as for `payload.pack`. The first is offered `after` so many cycles.
     """
 
     async def process(ctx: Any) -> None:
+        for _ in range(after):
+            await ctx.tick()
         decisions = stall_profile(stalls).decisions(stream_seed(seed, _name(interface)))
         for value in values:
             while next(decisions):

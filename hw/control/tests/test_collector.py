@@ -10,6 +10,10 @@ from sim.harness.amaranth_sim import Process, StreamSink, simulate, stream_sourc
 ADDRESSES = 1 << CoreConfig().activation_address_bits
 
 
+SETTLING = 2
+"""Cycles by which the static ports come before the first result."""
+
+
 def core(groups: int, lanes: int, post_lanes: int) -> CoreConfig:
     return CoreConfig(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=WORD_ELEMENTS % lanes == 0)
 
@@ -124,10 +128,10 @@ class Pass:
         drain_cycles = 0 if stalls == ("none", "none") else 16
         sink = StreamSink(collector.beats, count=count, stalls=stalls[1], seed=seed, drain_cycles=drain_cycles)
         sources = [
-            stream_source(port, results, stalls=stalls[0], seed=seed)
+            stream_source(port, results, stalls=stalls[0], seed=seed, after=SETTLING)
             for port, results in zip(collector.results, self.results, strict=True)
         ]
-        cycles = simulate(collector, self.set_up(collector), *sources, sink, deadline=20_000)
+        cycles = simulate(collector, self.set_up(collector), *sources, sink, deadline=20_000) - SETTLING
         return cycles, self.check(sink.beats, f"seed {seed}, {self.settings}")
 
     def set_up(self, collector: ResultCollector) -> Process:
@@ -181,10 +185,10 @@ def test_after_a_single_set_any_other_is_served():
     async def one_after_the_other(ctx: Any) -> None:
         await together.set_up(collector)(ctx)
         for group in range(2):
-            await stream_source(collector.results[group], together.results[group])(ctx)
+            await stream_source(collector.results[group], together.results[group], after=SETTLING)(ctx)
         await ctx.tick().repeat(10)
         await alone.set_up(collector)(ctx)
-        await stream_source(collector.results[1], alone.results[1])(ctx)
+        await stream_source(collector.results[1], alone.results[1], after=SETTLING)(ctx)
 
     simulate(collector, one_after_the_other, sink, deadline=200)
     assert sink.beats == together.beats(0, 0) + alone.beats(1, 0)

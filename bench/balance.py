@@ -1,4 +1,4 @@
-"""How much merging kernels regains of what unbalanced pruning loses, on VGG16: ``python -m bench.balance``.
+"""How much merging kernels regains of what unbalanced pruning loses, on VGG16.
 
 Each kernel's non-zero weights are drawn from a log-normal distribution about the layer's published density: the density
 times exp(spread x n - spread^2 / 2) of its weights, n normal, which leaves the mean as it is, at most all of them, to
@@ -11,10 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
-from bench.vgg16 import VGG16, ConvolutionShape
+from bench.vgg_shapes import VggLayer
 from models.sparsity.balance import Dealing, grid_cycles
 
 PUS = 32
@@ -25,7 +23,7 @@ SPREADS = (0.1, 0.2, 0.4)
 _SEEDS = range(5)
 
 
-def sample(layer: ConvolutionShape, spread: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def sample(layer: VggLayer, spread: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Non-zero weights of each kernel of an unevenly pruned layer: int64[1, outputs]."""
     factors = np.exp(spread * rng.normal(size=(1, layer.outputs)) - spread**2 / 2)
     counts = np.rint(layer.density * layer.kernel_weights * factors)
@@ -33,7 +31,7 @@ def sample(layer: ConvolutionShape, spread: float, rng: np.random.Generator) -> 
 
 
 def utilisation(
-    layers: Sequence[ConvolutionShape],
+    layers: Sequence[VggLayer],
     spread: float,
     dealing: Dealing,
     slots: int = SLOTS,
@@ -48,21 +46,3 @@ def utilisation(
             useful += int(counts.sum()) * layer.size**2
             taken += grid_cycles(counts, PUS, slots, dealing) * PUS * layer.size**2
     return useful / taken
-
-
-def main() -> None:
-    """Print the table."""
-    table = Table(title=f"VGG16, {PUS} units: utilisation by spread", title_justify="left")
-    table.add_column("dealing")
-    for spread in SPREADS:
-        table.add_column(f"spread {spread}", justify="right")
-    slots = {Dealing.IN_ORDER: (1,), Dealing.SORTED: (1,), Dealing.MERGED: (2, 4, 8, SLOTS)}
-    for dealing in Dealing:
-        for count in slots[dealing]:
-            name = f"{dealing}, {count} slots" if dealing is Dealing.MERGED else dealing
-            table.add_row(name, *(f"{utilisation(VGG16, spread, dealing, count):.3f}" for spread in SPREADS))
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,9 @@ that were really issued), `utilisation` (multiplies per multiplier and cycle), `
 EXACT = ("cycles", "predicted_cycles", "macs", "multiplies")
 """Keys that depend on nothing but the seed and the code: measured again, they must be equal."""
 
+WITHIN = {"lut": 0.03, "carry": 0.03, "dsp": 0.0, "block_ram": 0.03}
+"""Keys of what synthesis takes, and by which share they may differ when they are measured again."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -52,6 +55,12 @@ LAYER_COLUMNS = (
     Column("equal", "equal"),
 )
 """Of rows that are layers or networks."""
+
+
+def layer_columns(*keys: str) -> tuple[Column, ...]:
+    """Those of `LAYER_COLUMNS` with these keys, in this order."""
+    found = {column.key: column for column in LAYER_COLUMNS}
+    return tuple(found[key] for key in keys)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 
-from bench.benchmark import Benchmark, Case, Column, Row, rates
+from bench.benchmark import Benchmark, Case, Column, Row, layer_columns, rates
 from compiler.network_program import compile_network
 from compiler.program_prediction import predict_program
 from hw.config import AcceleratorConfig, CoreConfig
@@ -78,11 +78,9 @@ DATAFLOWS = Benchmark(
     columns=(
         Column("network", "network"),
         Column("layer", "layer"),
-        Column("dataflow", "dataflow"),
+        *layer_columns("dataflow"),
         Column("predicted cycles", "predicted_cycles", ",d"),
-        Column("MACs", "macs", ",d"),
-        Column("multiplies", "multiplies", ",d"),
-        Column("MAC/cycle/lane", "efficiency", ".2f"),
+        *layer_columns("macs", "multiplies", "efficiency"),
     ),
     seed=SEED,
 )

@@ -15,6 +15,7 @@ from typing import Any
 from bench import results
 from bench.benchmark import LAYER_COLUMNS, Column, Row
 from bench.networks import MLPERF_TINY, NETWORKS
+from bench.nngen import ANY_WORK, NNGEN, NNGEN_SIZE, OWN, PEER
 from bench.papers import RSNN_VGG16
 from bench.suite import BENCHMARKS
 from models.errors import SkipstoneError
@@ -25,6 +26,17 @@ _RSNN = (
     Column("RSNN, published, MAC/cycle/lane", "published", ".2f"),
     Column("predicted, MAC/cycle/lane", "efficiency", ".2f"),
     Column("utilisation", "utilisation", ".1%"),
+)
+_PEER = (
+    Column("work", "layer"),
+    Column("NNgen, multipliers", "peer_multipliers", "d"),
+    Column("MAC/cycle/multiplier", "peer", ".2f"),
+    Column("LUTs", "peer_lut", ",d"),
+    Column("Skipstone, multipliers", "own_multipliers", "d"),
+    Column("MAC/cycle/multiplier", "own", ".2f"),
+    Column("with 50 % zeros", "own_50", ".2f"),
+    Column("with 70 %", "own_70", ".2f"),
+    Column("LUTs", "own_lut", ",d"),
 )
 _NULLHOP = (
     Column("convolutions of", "network"),
@@ -86,15 +98,37 @@ def rsnn(documents: Mapping[str, Mapping[str, Any]]) -> str:
     return table(_RSNN, rows)
 
 
+def peer(documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """The peer's rows beside Skipstone's with as many multipliers, and what both take if that is recorded."""
+    if NNGEN.name not in documents:
+        return table(_PEER, [])
+    sizes = documents.get(NNGEN_SIZE.name, {"rows": []})["rows"]
+    luts = {(row["generator"], row["multipliers"], row["runs"]): row["lut"] for row in sizes}
+    rows: list[Row] = []
+    for row in documents[NNGEN.name]["rows"]:
+        if row["generator"] == PEER:
+            lut = luts.get((PEER, row["multipliers"], row["layer"]))
+            found = {"peer_multipliers": row["multipliers"], "peer": row["efficiency"], "peer_lut": lut}
+            rows.append({"layer": row["layer"], **found})
+        else:
+            key = f"own_{row['zero_share']:.0%}".rstrip("%") if row.get("zero_share") else "own"
+            lut = luts.get((OWN, row["multipliers"], ANY_WORK))
+            rows[-1] |= {key: row["efficiency"], "own_multipliers": row["multipliers"], "own_lut": lut}
+    return table(_PEER, rows)
+
+
 def tables(folder: Path = results.FOLDER) -> dict[str, str]:
-    """Every table by name: of each benchmark, each network, and `nullhop`; a line for what is not recorded."""
-    documents = {path.stem: results.read(path) for path in sorted(folder.glob("*.json"))}
+    """Every table by name: of each benchmark, each network, and sums of several; a line for what is not recorded."""
+    order = {name: place for place, name in enumerate(BENCHMARKS)}
+    paths = sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
+    documents = {path.stem: results.read(path) for path in paths}
     missing = {name: f"Not recorded yet: `skipstone bench {name}`.\n" for name in BENCHMARKS}
     missing |= dict.fromkeys(NETWORKS, missing[MLPERF_TINY.name])
     recorded = {name: of_document(document) for name, document in documents.items()}
     if MLPERF_TINY.name in documents:
         recorded |= networks(documents[MLPERF_TINY.name])
-    return missing | recorded | {"nullhop": nullhop(documents), "rsnn": rsnn(documents)}
+    sums = {"nullhop": nullhop(documents), "rsnn": rsnn(documents), "peer": peer(documents)}
+    return missing | recorded | sums
 
 
 def update(text: str, known: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""MobileNet V1 0.5 at 224 pixels, its last two layers as cyclic ones: ``python -m bench.mobilenet_csc``.
+"""MobileNet V1 0.5 at 224 pixels, its last two layers as cyclic ones.
 
 Those two, a pointwise convolution of 512 x 512 and the classifier of 512 x 1000, hold most weights. Hosseini et al.
 (IEEE TVLSI 2021) replace them by cyclic layers and report a model of 873 KB. That is, at a byte a weight, what CSC-II
@@ -8,15 +8,10 @@ worked out here. The other rows connect every pair of ends with fewer weights.
 
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.mobilenet import ConvolutionShape, mobilenet
+from bench.mobilenet import ConvolutionShape
 from models.sparsity.cyclic import CyclicCascade, one_path, several_paths
 
 WIDTH, SIZE = 0.5, 224
-REPLACED = 2
-"""Layers, counted from the last one, that become cyclic."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +64,3 @@ def macs_of(layers: tuple[ConvolutionShape, ...], variant: Variant) -> int:
     kept, replaced = layers[: -len(variant.cascades)], layers[-len(variant.cascades) :]
     cyclic = zip(replaced, variant.cascades, strict=True)
     return sum(layer.macs for layer in kept) + sum(cascade.macs(layer.output_size**2) for layer, cascade in cyclic)
-
-
-def table() -> Table:
-    """A row for the dense network, and one for each variant."""
-    layers = mobilenet(WIDTH, SIZE)
-    weights, macs = sum(layer.weights for layer in layers), sum(layer.macs for layer in layers)
-    share = sum(layer.weights for layer in layers[-REPLACED:]) / weights
-    rows = Table(title=f"MobileNet V1 {WIDTH} at {SIZE} px: the last two layers hold {share:.1%} of the weights")
-    rows.add_column("last two layers", no_wrap=True)
-    for column in ("weights", "KB", "smaller", "MMAC"):
-        rows.add_column(column, justify="right")
-    rows.add_row("dense", *_figures(weights, weights, macs))
-    for variant in variants():
-        rows.add_row(variant.what, *_figures(weights_of(layers, variant), weights, macs_of(layers, variant)))
-    return rows
-
-
-def _figures(weights: int, dense: int, macs: int) -> tuple[str, ...]:
-    return f"{weights:,}", f"{weights / 1000:,.0f}", f"{dense / weights:.2f}x", f"{macs / 1e6:.1f}"
-
-
-if __name__ == "__main__":
-    Console().print(table())

@@ -7,10 +7,10 @@ from functools import cache, partial
 from typing import Any
 
 from bench import balance, mobilenet_csc, rsnn
-from bench.benchmark import Benchmark, Case, Column, Row, rates
+from bench.benchmark import Benchmark, Case, Column, Row, layer_columns, rates
 from bench.mobilenet import mobilenet
 from bench.published import published
-from bench.vgg16 import VGG16
+from bench.vgg_shapes import VGG16
 from models.sparsity.balance import Dealing
 
 SEED = 0
@@ -71,15 +71,11 @@ RSNN_VGG16 = Benchmark(
     title="RSNN's table: VGG16 pruned with balance to published densities, 32 x 14 multipliers, by the cycle model",
     cases=_rsnn_cases,
     columns=(
-        Column("layer", "name"),
+        *layer_columns("name"),
         Column("weight density", "density", ".0%"),
-        Column("cycles", "cycles", ",d"),
-        Column("predicted", "predicted_cycles", ",d"),
-        Column("MACs", "macs", ",d"),
+        *layer_columns("cycles", "predicted_cycles", "macs"),
         Column("fillers", "fillers", ".1%"),
-        Column("utilisation", "utilisation", ".1%"),
-        Column("MAC/cycle/lane", "efficiency", ".2f"),
-        Column("equal", "equal"),
+        *layer_columns("utilisation", "efficiency", "equal"),
     ),
     summarise=_rsnn_total,
     published=published("rsnn"),

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.benchmark import EXACT, Benchmark, Case, Row
+from bench.benchmark import EXACT, WITHIN, Benchmark, Case, Row
 from models.errors import SkipstoneError
 from models.files import write_text
 from sim.harness.cache import build_root, described_by, digest
@@ -110,12 +110,16 @@ def keep(benchmark: Benchmark, case: Case, row: Row) -> None:
 
 
 def differences(recorded: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
-    """A line for each row that is not as recorded, in the keys of `EXACT`; rows that are not there are left out."""
+    """A line for each figure that is not as recorded; rows that are not there are left out.
+
+    The keys of `EXACT` must be equal, those of `WITHIN` as near as it says.
+    """
     before = {row["name"]: row for row in recorded.get("rows", ())}
     return [
         f"{row['name']}: {key} is {row[key]:,}, recorded is {before[row['name']][key]:,}"
         for row in rows
         if row["name"] in before
-        for key in EXACT
-        if key in row and key in before[row["name"]] and row[key] != before[row["name"]][key]
+        for key in (*EXACT, *WITHIN)
+        if key in row and key in before[row["name"]]
+        if abs(row[key] - before[row["name"]][key]) > WITHIN.get(key, 0) * before[row["name"]][key]
     ]

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import resident
-from bench.vgg16 import KERNEL, VGG16, ConvolutionShape
+from bench.vgg_shapes import KERNEL, VGG16, VggLayer
 from compiler.candidates import sparse_mappings
 from compiler.convolution import Convolution, convolutions
 from compiler.program import LayerProgram
@@ -87,7 +87,7 @@ class Figures:
         return self.macs / (self.taken * PUS * LANES)
 
 
-def pruned_weights(layer: ConvolutionShape, density: float, seed: int, spread: float = 0.0) -> npt.NDArray[np.int8]:
+def pruned_weights(layer: VggLayer, density: float, seed: int, spread: float = 0.0) -> npt.NDArray[np.int8]:
     """Random weights [outputs, kernel height, kernel width, inputs] of which each kernel keeps as many in each tile.
 
     With a `spread` kernels differ: their densities are log-normal about the layer's, with that standard deviation.
@@ -105,7 +105,7 @@ def pruned_weights(layer: ConvolutionShape, density: float, seed: int, spread: f
 
 
 def vgg_network(
-    layer: ConvolutionShape, rows: int, density: float | None = None, seed: int = 0, spread: float = 0.0
+    layer: VggLayer, rows: int, density: float | None = None, seed: int = 0, spread: float = 0.0
 ) -> Network:
     """A layer as a network of its own, with so many rows."""
     weights = pruned_weights(layer, layer.density if density is None else density, seed, spread)
@@ -136,7 +136,7 @@ def _convolution(network: Network) -> Convolution:
     return conv
 
 
-def _figures(layer: ConvolutionShape, program: LayerProgram, predicted: int) -> Figures:
+def _figures(layer: VggLayer, program: LayerProgram, predicted: int) -> Figures:
     conv, plan = program.conv, program.mapping.sparse
     assert plan is not None
     return Figures(
@@ -152,7 +152,7 @@ def _figures(layer: ConvolutionShape, program: LayerProgram, predicted: int) -> 
 
 
 def modelled(
-    layers: Sequence[ConvolutionShape] = VGG16,
+    layers: Sequence[VggLayer] = VGG16,
     density: float | None = None,
     *,
     config: CoreConfig = CONFIG,

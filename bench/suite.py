@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bench.benchmark import Benchmark
+from bench.boards import BOARDS
 from bench.csc import CSC_LAYERS
 from bench.dataflows import DATAFLOWS
 from bench.networks import MLPERF_TINY
-from bench.nngen import NNGEN
+from bench.nngen import NNGEN, NNGEN_SIZE
 from bench.papers import BALANCE, MOBILENET_CSC, RSNN_VGG16
 from bench.speed import SPEED
 from bench.vgg import VGG16, VGG16_16BIT, VGG19
@@ -26,7 +27,9 @@ BENCHMARKS = {
         CSC_LAYERS,
         MOBILENET_CSC,
         MLPERF_TINY,
+        BOARDS,
         NNGEN,
+        NNGEN_SIZE,
         SPEED,
     )
 }

@@ -15,62 +15,38 @@ whole loading. The second time, as behind any other layer, its first weights hav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from bench.benchmark import Benchmark, Case, Column, Row, rates, totals
+from bench.benchmark import Benchmark, Case, Column, Row, layer_columns, rates, totals
 from bench.layers import layer_row, make_job, simulate
 from bench.published import published
 from bench.synthetic import feature_map
+from bench.vgg_shapes import KERNEL, VggLayer, vgg_layers
 from compiler.mapping import ceil_div
 from compiler.prediction import Prediction, predict_run
 from hw.config import CoreConfig
 from sim.random_layers import LayerShape, make_layer
 from sim.streams import LayerJob
 
-CORES = {bits: CoreConfig(activation_bits=bits, activation_depth=4096, weight_depth=16384) for bits in (8, 16)}
-"""By bits of an activation: as many multipliers as NullHop has, and memories for two passes of the deepest layer."""
+CORES = {
+    bits: CoreConfig(activation_bits=bits, weight_bits=bits, activation_depth=4096, weight_depth=16384)
+    for bits in (8, 16)
+}
+"""By bits of activations and weights: as many multipliers as NullHop has, and memories for two passes of the deepest
+layer."""
 
 _MULTIPLIERS = CORES[8].groups * CORES[8].lanes
 SEED = 0
 _QUICK_CYCLES = 250_000
 _LEAST_ROWS = 4
 _SAME = ((1, 1), (1, 1))
-_MAPS = (64, 128, 256, 512, 512)
-_DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
-@dataclass(frozen=True)
-class VggLayer:
-    """A 3x3 convolution on `size` x `size`, with 2x2 max-pooling behind it if it is the `last` of its block."""
-
-    name: str
-    size: int
-    channels: int
-    maps: int
-    last: bool
-
-    @property
-    def macs(self) -> int:
-        """Dense multiply-accumulates, padding counted as in the papers."""
-        return self.size**2 * self.channels * self.maps * 9
-
-    def shape(self, rows: int) -> LayerShape:
-        """Its top rows as a layer."""
-        return LayerShape(
-            (rows, self.size), self.channels, self.maps, (3, 3), padding=_SAME, pool=2 if self.last else 1
-        )
-
-
-def vgg_layers(network: str) -> list[VggLayer]:
-    """The convolutions of `vgg16` or `vgg19`, in order."""
-    layers, size, channels = [], 224, 3
-    for block, (maps, depth) in enumerate(zip(_MAPS, _DEPTHS[network], strict=True), start=1):
-        for index in range(1, depth + 1):
-            layers.append(VggLayer(f"conv{block}_{index}", size, channels, maps, index == depth))
-            channels = maps
-        size //= 2
-    return layers
+def top_rows(layer: VggLayer, rows: int) -> LayerShape:
+    """The layer's top rows as a layer."""
+    pool = 2 if layer.last else 1
+    return LayerShape((rows, layer.size), layer.inputs, layer.outputs, KERNEL, padding=_SAME, pool=pool)
 
 
 def zero_shares(layers: Sequence[VggLayer], weighted: float) -> dict[str, float]:
@@ -98,10 +74,10 @@ def _predict(job: LayerJob) -> list[Prediction]:
 def _measure(layer: VggLayer, zero_share: float, seed: int, full: bool, bits: int) -> Row:
     core = CORES[bits]
     rows = simulated_rows(layer, zero_share, full=full)
-    values = feature_map((layer.size, layer.size, layer.channels), zero_share, seed)
-    top = make_job(make_layer(layer.shape(rows), seed, values[:rows]), core)
+    values = feature_map((layer.size, layer.size, layer.inputs), zero_share, seed, bits)
+    top = make_job(make_layer(top_rows(layer, rows), seed, values[:rows]), core)
     runs = simulate([top, top], core)
-    whole = top if rows == layer.size else make_job(make_layer(layer.shape(layer.size), seed, values), core)
+    whole = top if rows == layer.size else make_job(make_layer(top_rows(layer, layer.size), seed, values), core)
     rest = [a.cycles - b.cycles for a, b in zip(_predict(whole), _predict(top), strict=True)]
     cold = _predict(whole)[0]
     measured = replace(runs[0], job=whole, cycles=runs[0].cycles + rest[0], operations=cold.operations, prediction=cold)
@@ -129,10 +105,11 @@ def _cases(network: str, bits: int, full: bool) -> Sequence[Case]:
             partial(_measure, layer, shares[layer.name], SEED + index, full, bits),
             {
                 "size": layer.size,
-                "channels": layer.channels,
-                "maps": layer.maps,
+                "channels": layer.inputs,
+                "maps": layer.outputs,
                 "zero_share": round(shares[layer.name], 4),
                 "activation_bits": bits,
+                "weight_bits": bits,
                 "simulated": "whole" if full else "top rows",
             },
             # The other benchmarks here have the same layers, for longer than they tell anything new.
@@ -155,18 +132,15 @@ def _summarise(rows: Sequence[Row]) -> Row:
 
 
 _COLUMNS = (
-    Column("layer", "name"),
+    *layer_columns("name"),
     Column("zero inputs", "zero_share", ".1%"),
     Column("rows simulated", "simulated_rows", "d"),
     Column("of", "size", "d"),
-    Column("cycles", "cycles", ",d"),
-    Column("predicted", "predicted_cycles", ",d"),
-    Column("MACs", "macs", ",d"),
-    Column("utilisation", "utilisation", ".1%"),
+    *layer_columns("cycles", "predicted_cycles", "macs", "utilisation"),
     Column("efficiency", "efficiency", ".1%"),
     Column("utilisation, weights hidden", "hidden_utilisation", ".1%"),
     Column("efficiency, weights hidden", "hidden_efficiency", ".1%"),
-    Column("equal", "equal"),
+    *layer_columns("equal"),
 )
 
 
@@ -193,4 +167,4 @@ def _benchmark(network: str, bits: int = 8) -> Benchmark:
 VGG16, VGG19 = _benchmark("vgg16"), _benchmark("vgg19")
 
 VGG16_16BIT = _benchmark("vgg16", bits=16)
-"""NullHop's own width of activations; weights stay at 8 bits."""
+"""NullHop's own width: activations and weights of 16 bits."""

@@ -160,14 +160,14 @@ def _of(layer: WeightedLayer, size: Pair, weights: npt.NDArray[np.int8], **windo
     )
 
 
-def from_layer(layer: Layer, network: Network) -> Convolution | None:
+def from_layer(layer: Layer, network: Network, *, dtype: npt.DTypeLike = np.int8) -> Convolution | None:
     """The layer as a convolution for the array, or None if the array does not run its kind.
 
     Grouped, depthwise and cyclic layers have `edges`. A fully connected layer is a 1x1 convolution; the rows of its
     input, if there are several, become the columns of a feature map.
 
     Raises:
-        CompilerError: a tensor that enters or leaves is not int8.
+        CompilerError: a tensor that enters or leaves is not of `dtype`.
     """
     if isinstance(layer, Conv2D | DepthwiseConv2D | CyclicConv2D):
         _, height, width, channels = network.tensors[layer.inputs[0]].shape
@@ -180,7 +180,7 @@ def from_layer(layer: Layer, network: Network) -> Convolution | None:
         convolution = _of(layer, (1, rows), layer.weights.reshape(outputs, 1, 1, depth))
     else:
         return None
-    return _of_int8(convolution, network)
+    return _of_type(convolution, network, np.dtype(dtype))
 
 
 def _read_by(
@@ -198,12 +198,12 @@ def _read_by(
     return layer.weights, Edges(channels, step=fan, step_maps=maps) if layer.groups > 1 else None
 
 
-def _of_int8(convolution: Convolution, network: Network) -> Convolution:
+def _of_type(convolution: Convolution, network: Network, wanted: np.dtype) -> Convolution:
     for name in (convolution.input, convolution.output):
         dtype = network.tensors[name].dtype
-        if dtype != np.int8:
+        if dtype != wanted:
             raise CompilerError(
-                f"layer {convolution.name}: tensor {name!r} is {dtype}, but the array takes and gives int8"
+                f"layer {convolution.name}: tensor {name!r} is {dtype}, but the array takes and gives {wanted}"
             )
     return convolution
 
@@ -233,10 +233,11 @@ def with_more_maps(convolution: Convolution, maps: int) -> Convolution:
     )
 
 
-def convolutions(network: Network, *, fuse: bool = True) -> dict[str, Convolution]:
+def convolutions(network: Network, *, fuse: bool = True, dtype: npt.DTypeLike = np.int8) -> dict[str, Convolution]:
     """Every dense layer that the array runs, by name, in order.
 
-    To `fuse` is to take a max-pooling that alone reads a convolution with it.
+    To `fuse` is to take a max-pooling that alone reads a convolution with it. `dtype` is that of the activations: int16
+    for a core whose activations have 16 bits.
 
     Raises:
         CompilerError: a layer is of a kind that the array runs, but its tensors are not.
@@ -247,7 +248,7 @@ def convolutions(network: Network, *, fuse: bool = True) -> dict[str, Convolutio
             readers.setdefault(name, []).append(layer)
     result: dict[str, Convolution] = {}
     for layer in network.layers:
-        convolution = from_layer(layer, network)
+        convolution = from_layer(layer, network, dtype=dtype)
         if convolution is None or convolution.edges is not None:
             continue
         following = readers.get(layer.output, [])

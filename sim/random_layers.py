@@ -57,64 +57,94 @@ class RandomLayer:
 
     shape: LayerShape
     conv: Convolution
-    input: npt.NDArray[np.int8]
-    output: npt.NDArray[np.int8]
+    input: npt.NDArray[np.signedinteger]
+    output: npt.NDArray[np.signedinteger]
 
 
-def _requantisation(rng: np.random.Generator, maps: int, depth: int) -> Requantisation:
-    """Scales that spread the sums of `depth` products over the int8 range, some of them too large."""
-    scales = rng.uniform(0.2, 2.0, maps) / (40.0 * np.sqrt(depth))
+@dataclass(frozen=True)
+class _Values:
+    """What values of a type are drawn: weights up to `largest_weight`, sums of products of about `spread` outputs.
+
+    The sums of 16 bit values stay within an accumulator, all but impossible ones.
+    """
+
+    dtype: np.dtype
+    largest_weight: int
+    spread: float
+
+    @classmethod
+    def of(cls, bits: int, depth: int) -> _Values:
+        """Of layers whose sums have `depth` products."""
+        if bits == 8:
+            return cls(np.dtype(np.int8), 127, 40.0 * np.sqrt(depth))
+        return cls(np.dtype(np.int16), int((2**15 - 1) / np.sqrt(depth)), 2.0**16)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The lowest and the highest value."""
+        return int(np.iinfo(self.dtype).min), int(np.iinfo(self.dtype).max)
+
+    def weights(self, rng: np.random.Generator, density: float, *shape: int) -> npt.NDArray[np.signedinteger]:
+        """Drawn weights."""
+        weights = rng.integers(-self.largest_weight, self.largest_weight + 1, shape, dtype=self.dtype)
+        return weights if density == 1 else np.where(rng.random(shape) < density, weights, self.dtype.type(0))
+
+    def input(self, rng: np.random.Generator, shape: LayerShape, zero_point: int) -> npt.NDArray[np.signedinteger]:
+        """A drawn input."""
+        low, high = self.limits
+        dense = rng.integers(low, high + 1, (1, *shape.size, shape.channels), dtype=self.dtype)
+        return np.where(rng.random(dense.shape) < shape.density, dense, self.dtype.type(zero_point))
+
+    def activation(self, tensor: str, shape: tuple[int, ...], zero_point: int) -> Tensor:
+        """A tensor of the type."""
+        return Tensor(tensor, shape, self.dtype, Quantisation.per_tensor(0.05, zero_point))
+
+
+def _requantisation(rng: np.random.Generator, maps: int, spread: float) -> Requantisation:
+    """Scales that bring sums of that spread to the range of the outputs, some of them too large for it."""
+    scales = rng.uniform(0.2, 2.0, maps) / spread
     pairs = [quantise_multiplier(float(scale)) for scale in scales]
     return Requantisation(
         np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int32)
     )
 
 
-def _weights(rng: np.random.Generator, density: float, *shape: int) -> npt.NDArray[np.int8]:
-    weights = rng.integers(-127, 128, shape, dtype=np.int8)
-    return weights if density == 1 else np.where(rng.random(shape) < density, weights, np.int8(0))
-
-
-def _input(rng: np.random.Generator, shape: LayerShape, zero_point: int) -> npt.NDArray[np.int8]:
-    dense = rng.integers(-128, 128, (1, *shape.size, shape.channels), dtype=np.int8)
-    return np.where(rng.random(dense.shape) < shape.density, dense, np.int8(zero_point))
-
-
-def _activation(tensor: str, shape: tuple[int, ...], zero_point: int) -> Tensor:
-    return Tensor(tensor, shape, np.dtype(np.int8), Quantisation.per_tensor(0.05, zero_point))
-
-
-def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | None = None) -> RandomLayer:
+def make_layer(
+    shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None = None
+) -> RandomLayer:
     """Draw weights, scales and input of a layer and compute its golden output.
 
     Args:
         shape: of the layer; seed: of everything drawn.
         rectified: the input as distances from its zero point, uint8[height, width, channels], in place of a drawn one.
             The layer then lies between two rectifiers: both zero points are the lowest value, where its output ends.
+            As uint16 it makes a layer of 16 bit activations and weights.
     """
     rng = np.random.default_rng(seed)
     input_zero, output_zero = (int(rng.choice([-128, 127, int(rng.integers(-128, 128))])) for _ in range(2))
+    bits = 8 if rectified is None else 8 * rectified.itemsize
+    drawn = _Values.of(bits, shape.channels * shape.kernel[0] * shape.kernel[1])
+    lowest, highest = drawn.limits
     if rectified is not None:
-        input_zero = output_zero = -128
-    depth = shape.channels * shape.kernel[0] * shape.kernel[1]
-    low = output_zero if rng.random() < 0.5 else -128
+        input_zero = output_zero = lowest
+    low = output_zero if rng.random() < 0.5 else lowest
     common: dict[str, Any] = {
         "inputs": (INPUT,),
         "output": CONVOLVED,
         "bias": rng.integers(-2000, 2000, shape.maps, dtype=np.int32),
         "input_zero_point": input_zero,
         "output_zero_point": output_zero,
-        "activation": (low, 127),
+        "activation": (low, highest),
     }
-    requantisation = _requantisation(rng, shape.maps, depth)
+    requantisation = _requantisation(rng, shape.maps, drawn.spread)
     layer: Layer
-    values = _input(rng, shape, input_zero)
+    values = drawn.input(rng, shape, input_zero)
     if rectified is not None:
-        values = (rectified.astype(np.int16) + input_zero).astype(np.int8)[np.newaxis]
+        values = (rectified.astype(np.int32) + input_zero).astype(drawn.dtype)[np.newaxis]
     if shape.fully_connected:
         layer = FullyConnected(
             name="fully_connected_0",
-            weights=_weights(rng, shape.weight_density, shape.maps, shape.channels),
+            weights=drawn.weights(rng, shape.weight_density, shape.maps, shape.channels),
             keep_dims=True,
             requantisation=Requantisation(requantisation.multiplier, requantisation.shift, Rounding.SINGLE),
             **common,
@@ -124,7 +154,7 @@ def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | 
     else:
         layer = Conv2D(
             name="conv_2d_0",
-            weights=_weights(rng, shape.weight_density, shape.maps, *shape.kernel, shape.channels),
+            weights=drawn.weights(rng, shape.weight_density, shape.maps, *shape.kernel, shape.channels),
             requantisation=requantisation,
             stride=shape.stride,
             dilation=shape.dilation,
@@ -133,7 +163,7 @@ def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | 
         )
         convolved = layer.infer_shape(values.shape)
     layers: list[Layer] = [layer]
-    tensors = [_activation(INPUT, values.shape, input_zero), _activation(CONVOLVED, convolved, output_zero)]
+    tensors = [drawn.activation(INPUT, values.shape, input_zero), drawn.activation(CONVOLVED, convolved, output_zero)]
     if shape.pool > 1:
         window = (shape.pool, shape.pool)
         pooling = MaxPool2D(
@@ -143,12 +173,12 @@ def make_layer(shape: LayerShape, seed: int, rectified: npt.NDArray[np.uint8] | 
             kernel=window,
             stride=window,
             padding=((0, 0), (0, 0)),
-            activation=(-128, 127),
+            activation=(lowest, highest),
         )
         layers.append(pooling)
-        tensors.append(_activation(POOLED, pooling.infer_shape(convolved), output_zero))
+        tensors.append(drawn.activation(POOLED, pooling.infer_shape(convolved), output_zero))
     network = Network("random", {t.name: t for t in tensors}, tuple(layers), (INPUT,), (layers[-1].output,))
-    (conv,) = convolutions(network).values()
+    (conv,) = convolutions(network, dtype=drawn.dtype).values()
     result = golden.run(network, values)
     return RandomLayer(shape, conv, values[0], result[conv.output][0])
 

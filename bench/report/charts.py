@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from bench.report.sources import Alternatives, Board, Imbalance, LayerSet, Peers
+from bench.report.sources import Alternatives, Board, BoardRates, Imbalance, LayerSet, Peers
 from bench.report.svg import DATAFLOWS, colour, dataflow_colours
 
 WIDTH = 720
@@ -268,30 +268,78 @@ def alternative_bars(alternatives: Alternatives) -> alt.TopLevelMixin:
 
 
 def peer_bars(peers: Peers) -> alt.TopLevelMixin:
-    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier."""
-    generators = list(dict.fromkeys(row["generator"] for row in peers.rows))
+    """A measurement a row, a block a layer: multiply-accumulates a cycle and multiplier, whose number it names."""
     values = [
         {
             "layer": row["layer"],
             "generator": row["generator"],
-            "measurement": row["name"].removesuffix(f", {row['layer']}"),
+            "measurement": row["name"].removesuffix(f", {row['layer']}").replace(" multipliers", ""),
             "value": row["efficiency"],
             "told": f"{row['name']}: {row['efficiency']:.2f} MAC/cycle/multiplier in {row['cycles']:,} cycles",
         }
         for row in peers.rows
     ]
-    own, other = colour("dataflow-nullhop"), colour("series-2")
-    scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
     return (
         alt.Chart(alt.Data(values=values))
         .mark_bar(height=14, cornerRadiusEnd=2)
         .encode(
             y=_names("measurement"),
             x=alt.X("value:Q", title="MAC / cycle / multiplier", axis=_RATES),
-            color=alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top")),
+            color=_generators(peers),
             row=alt.Row("layer:N", sort=None, title=None, header=_HEADER),
             description="told:N",
         )
         .properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP))
         .resolve_scale(y="independent")
     )
+
+
+def peer_sizes(peers: Peers) -> alt.TopLevelMixin:
+    """A circuit a row: its look-up tables."""
+    values = [
+        {
+            "circuit": row["name"],
+            "generator": row["generator"],
+            "value": row["lut"],
+            "told": f"{row['name']}: {row['lut']:,} look-up tables, {row['dsp']:,} DSPs",
+        }
+        for row in peers.rows
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(height=14, cornerRadiusEnd=2)
+        .encode(
+            y=_names("circuit"),
+            x=alt.X("value:Q", title="look-up tables", axis=_COUNTS),
+            color=_generators(peers),
+            description="told:N",
+        )
+        .properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP))
+    )
+
+
+def _generators(peers: Peers) -> alt.Color:
+    """Skipstone in one colour, others in another."""
+    generators = list(dict.fromkeys(row["generator"] for row in peers.rows))
+    own, other = colour("dataflow-nullhop"), colour("series-2")
+    scale = alt.Scale(domain=generators, range=[own if name == "Skipstone" else other for name in generators])
+    return alt.Color("generator:N", scale=scale, title=None, legend=alt.Legend(orient="top"))
+
+
+def rate_bars(rates: BoardRates) -> alt.TopLevelMixin:
+    """A network on a board a row: inferences a second."""
+    values = [
+        {
+            "what": row["name"],
+            "value": row["inferences_per_second"],
+            "amount": f"{row['inferences_per_second']:,.0f}",
+            "told": f"{row['name']}: {row['inferences_per_second']:,} inferences/s at {row['clock_mhz']:g} MHz",
+        }
+        for row in rates.running
+    ]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=_names("what"), x=alt.X("value:Q", title="inferences / s", axis=_COUNTS)
+    )
+    bars = base.mark_bar(height=14, cornerRadiusEnd=2, color=colour("dataflow-nullhop")).encode(description="told:N")
+    labels = base.mark_text(align="left", dx=6).encode(text="amount:N")
+    return (bars + labels).properties(width=WIDTH - 60, height=alt.Step(_BAR_STEP + 4))

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from bench.report import charts
-from bench.report.sources import VECTOR, Alternatives, LayerSet, Sources
+from bench.report.sources import VECTOR, Alternatives, BoardRates, LayerSet, Peers, Sources
 from bench.report.svg import to_svg
 from hw.config import CoreConfig
 
@@ -50,8 +50,16 @@ _IMBALANCE = (
     "busiest unit: kernels that share a unit, the largest dealt first, make up for uneven pruning."
 )
 _PEERS = (
-    "Each generator in its own simulation, checked against its own model. A dense one cannot exceed 1; one that skips "
-    "zeros gains with each of them, and without any is bound by the same multipliers."
+    "Each generator, with so many multipliers, in simulation, checked against its own model. A dense one cannot exceed "
+    "1; one that skips zeros gains with each of them, and without any is bound by the same multipliers."
+)
+_SIZES = (
+    "Counted by the same synthesis for the same part, before anything is placed. NNgen makes hardware for each "
+    "network; Skipstone's is the same for all, and runs them from a program."
+)
+_RATES = (
+    "At the board's clock, the transfer of input and output left out. Networks that a board cannot hold are in the "
+    "table below, with the reason."
 )
 
 
@@ -95,8 +103,8 @@ def render(sources: Sources) -> str:
         imbalances=[_figure(each.title, _IMBALANCE, charts.imbalance_bars(each)) for each in sources.imbalances],
         details=_details(sources.sets),
         traffic=_traffic(sources.sets),
-        peers=[_figure(peers.title, _PEERS, charts.peer_bars(peers)) for peers in sources.peers],
-        boards=[_board(board) for board in sources.boards],
+        peers=[_peers(peers) for peers in sources.peers],
+        boards=[*_rates(sources.rates), *(_board(board) for board in sources.boards)],
         tables=sources.tables,
         origins=sources.origins,
         wrong=[f"{s.title}: {row['name']}" for s in sources.sets for row in s.rows if not row.get("equal", True)],
@@ -212,6 +220,16 @@ def _traffic(sets: Sequence[LayerSet]) -> list[Figure]:
         layers for layers in sets if not layers.sweep and any(row.get("traffic") for row in layers.multiplying)
     ]
     return [_figure(f"{layers.title}: feature maps", text, charts.traffic_bars(layers)) for layers in shown]
+
+
+def _peers(peers: Peers) -> Figure:
+    if peers.sized:
+        return _figure(peers.title, _SIZES, charts.peer_sizes(peers))
+    return _figure(peers.title, _PEERS, charts.peer_bars(peers))
+
+
+def _rates(rates: Sequence[BoardRates]) -> list[Figure]:
+    return [_figure(each.title, _RATES, charts.rate_bars(each)) for each in rates if each.running]
 
 
 def _board(board: Any) -> Figure:

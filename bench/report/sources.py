@@ -58,10 +58,28 @@ class Table:
 
 @dataclass(frozen=True)
 class Peers:
-    """The same layers by several generators: rows with `layer`, `generator`, `efficiency` and their settings."""
+    """Several generators: rows with `generator`, and either `efficiency` on a `layer`, or `lut` of what it `runs`."""
 
     title: str
     rows: Sequence[Row]
+
+    @property
+    def sized(self) -> bool:
+        """Whether the rows are what circuits take, not how fast they are."""
+        return all("lut" in row for row in self.rows)
+
+
+@dataclass(frozen=True)
+class BoardRates:
+    """Networks on boards: rows with `board`, and, where the network runs, `inferences_per_second` and `clock_mhz`."""
+
+    title: str
+    rows: Sequence[Row]
+
+    @property
+    def running(self) -> list[Row]:
+        """Those that run."""
+        return [row for row in self.rows if "inferences_per_second" in row]
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,7 @@ class Sources:
         sets: of layers.
         alternatives: layers on several dataflows.
         imbalances: of processing units; peers: comparisons with other generators.
-        tables: of everything recorded; boards: parts.
+        tables: of everything recorded; boards: parts; rates: of networks on boards.
         origins: a line a file: what made it.
     """
 
@@ -108,6 +126,7 @@ class Sources:
     peers: list[Peers] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
+    rates: list[BoardRates] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
 
 
@@ -163,6 +182,8 @@ def _add_benchmark(found: Sources, document: dict[str, Any]) -> None:
         found.imbalances.append(Imbalance(document["title"], rows))
     if all("generator" in row for row in rows):
         found.peers.append(Peers(document["title"], rows))
+    if all("board" in row for row in rows):
+        found.rates.append(BoardRates(document["title"], rows))
     versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
     commit = (document["commit"] or "no commit")[:12] + (" with changes" if document["modified"] else "")
     found.origins.append(f"{document['benchmark']}: {commit}, seed {document['seed']}; {versions}")

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.balance import utilisation
-from bench.vgg16 import VGG16
+from bench.vgg_shapes import VGG16
 from models.sparsity.balance import Dealing
 
 

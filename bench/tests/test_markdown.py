@@ -1,6 +1,6 @@
 """Recorded results as Markdown."""
 
-from bench import markdown, results
+from bench import markdown, nngen, results
 from bench.benchmark import Column
 
 
@@ -19,6 +19,23 @@ def test_nullhop_beside_what_was_published():
     total = {"efficiency": 3.4, "hidden_efficiency": 3.5, "hidden_utilisation": 0.99}
     text = markdown.nullhop({"nullhop-vgg16": {"published": published, "total": total}, "zeros": {}})
     assert text.splitlines()[-1] == "| VGG16 | 70.2% | 328.8% | 340.0% | 350.0% | 99.0% |"
+
+
+def test_a_peer_beside_skipstone():
+    of = {"layer": "3x3", "multipliers": 144}
+    rows = [
+        {"generator": nngen.PEER, **of, "efficiency": 0.86},
+        {"generator": nngen.OWN, **of, "multipliers": 128, "zero_share": 0.0, "efficiency": 0.96},
+        {"generator": nngen.OWN, **of, "multipliers": 128, "zero_share": 0.5, "efficiency": 1.9},
+    ]
+    sizes = [
+        {"generator": nngen.PEER, "multipliers": 144, "runs": "3x3", "lut": 34000},
+        {"generator": nngen.OWN, "multipliers": 128, "runs": nngen.ANY_WORK, "lut": 32000},
+    ]
+    found = markdown.peer({"nngen": {"rows": rows}, "nngen-size": {"rows": sizes}})
+    assert found.splitlines()[2:] == ["| 3x3 | 144 | 0.86 | 34,000 | 128 | 0.96 | 1.90 |  | 32,000 |"]
+    alone = markdown.peer({"nngen": {"rows": rows}})
+    assert alone.splitlines()[2:] == ["| 3x3 | 144 | 0.86 |  | 128 | 0.96 | 1.90 |  |  |"]
 
 
 def test_a_block_of_a_text_is_brought_up_to_date():

@@ -1,5 +1,5 @@
 from bench.mobilenet import mobilenet
-from bench.mobilenet_csc import macs_of, table, variants, weights_of
+from bench.mobilenet_csc import macs_of, variants, weights_of
 
 LAYERS = mobilenet(0.5, 224)
 
@@ -25,7 +25,3 @@ def test_every_pair_of_ends_stays_connected():
         for layer, cascade in zip(LAYERS[-2:], variant.cascades, strict=True):
             assert (cascade.inputs, cascade.kernel) == (layer.inputs, (layer.kernel, layer.kernel))
             assert layer.outputs <= cascade.outputs <= 1024 and cascade.paths.min() >= 1
-
-
-def test_the_table_has_a_row_for_each():
-    assert table().row_count == 1 + len(variants())

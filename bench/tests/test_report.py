@@ -88,12 +88,25 @@ def vgg_like():
     return Benchmark("vgg-like", "A table: VGG", lambda full: cases, summarise=total, published=published), rows
 
 
+def on_boards():
+    rows = [
+        {"name": "small on a", "board": "a", "inferences_per_second": 800.5, "clock_mhz": 40.0},
+        {"name": "large on a", "board": "a", "refused": "it needs more memory"},
+    ]
+    return Benchmark("on-boards", "On boards", lambda full: []), rows
+
+
 def against_a_peer():
     rows = [
         {"name": f"{who}, 3x3", "layer": "3x3", "generator": who, "cycles": 100, "macs": 1000, "efficiency": rate}
         for who, rate in (("Skipstone", 2.0), ("Peer", 0.8))
     ]
     return Benchmark("peers", "Others", lambda full: []), rows
+
+
+def sizes():
+    rows = [{"name": f"{who}'s", "generator": who, "lut": luts, "dsp": 8} for who, luts in (("Skipstone", 9), ("P", 7))]
+    return Benchmark("sizes", "What others take", lambda full: []), rows
 
 
 def on_each_dataflow():
@@ -117,7 +130,7 @@ def files(tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     benchmarks = [
         results.write(*made, full=False, folder=tmp_path)
-        for made in (vgg_like(), against_a_peer(), on_each_dataflow(), dealt())
+        for made in (vgg_like(), against_a_peer(), on_each_dataflow(), dealt(), on_boards(), sizes())
     ]
     return [*benchmarks, *(tmp_path / f"{name}.json" for name in written)]
 
@@ -208,9 +221,11 @@ def test_how_it_looks(written, scheme):
     assert figure(look, "a_board, A part")["bars"] == 1
     assert figure(look, "Dealt kernels")["bars"] == 2
     assert figure(look, "Others")["bars"] == 2
+    assert figure(look, "What others take")["bars"] == 2
+    assert figure(look, "On boards")["bars"] == 1
     assert figure(look, "One layer on each")["bars"] == 2
     assert figure(look, "Where the cycles go")["bars"] == 3
-    assert measured["tables"] == [3, 2, 2, 2, 5, 2]
+    assert measured["tables"] == [3, 2, 2, 2, 2, 2, 5, 2]
     for each in measured["figures"]:
         assert each["outside"] == [] and each["meeting"] == [] and "none" not in each["fills"], each
     # Both schemes can be read, and are not the same.

@@ -87,6 +87,13 @@ def test_differences_are_named():
     assert results.differences(recorded, [{"name": "a", "cycles": 1000}]) == []
 
 
+def test_resources_may_differ_a_little():
+    recorded = {"rows": [{"name": "a", "lut": 1000, "dsp": 8}]}
+    assert results.differences(recorded, [{"name": "a", "lut": 1030, "dsp": 8}]) == []
+    changed = ["a: lut is 960, recorded is 1,000", "a: dsp is 9, recorded is 8"]
+    assert results.differences(recorded, [{"name": "a", "lut": 960, "dsp": 9}]) == changed
+
+
 @pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), ("{", "not JSON"), ("[]", "holds no results")])
 def test_a_file_that_holds_no_results_is_named(tmp_path, content, reason):
     path = tmp_path / "results.json"

@@ -7,6 +7,7 @@ from bench import results, runner, vgg
 from bench.published import published
 from bench.suite import BENCHMARKS, benchmark
 from bench.synthetic import feature_map
+from bench.vgg_shapes import VGG16, vgg_layers
 from models.errors import SkipstoneError
 from sim.harness import toolchain
 
@@ -20,6 +21,9 @@ def test_a_map_has_exactly_the_zeros_asked_for(zero_share):
     values = feature_map((7, 9, 48), zero_share, seed=3)
     assert np.count_nonzero(values == 0) == round(zero_share * values.size)
     assert (values == feature_map((7, 9, 48), zero_share, seed=3)).all()
+    wide = feature_map((7, 9, 48), zero_share, seed=3, bits=16)
+    assert np.count_nonzero(wide == 0) == round(zero_share * values.size)
+    assert zero_share == 1 or wide.max() > 1 << 15
     if zero_share == 0.702:
         # Channels differ, as trained ones do: far more than those of coin tosses would.
         assert (values == 0).mean(axis=(0, 1)).std() > 0.1
@@ -27,7 +31,7 @@ def test_a_map_has_exactly_the_zeros_asked_for(zero_share):
 
 @pytest.mark.parametrize(("network", "layers", "gop"), [("vgg16", 13, 30.69), ("vgg19", 16, 39.02)])
 def test_the_workload_is_the_published_one(network, layers, gop):
-    found = vgg.vgg_layers(network)
+    found = vgg_layers(network)
     macs = sum(layer.macs for layer in found)
     assert len(found) == layers and 2e-9 * macs == pytest.approx(gop, abs=0.02)
     wanted = published("nullhop")["networks"][network]
@@ -40,7 +44,7 @@ def test_the_workload_is_the_published_one(network, layers, gop):
 
 
 def test_the_rows_that_are_simulated():
-    layers = {layer.name: layer for layer in vgg.vgg_layers("vgg16")}
+    layers = {layer.name: layer for layer in VGG16}
     for layer in layers.values():
         rows = vgg.simulated_rows(layer, 0.7, full=False)
         assert vgg._LEAST_ROWS <= rows <= layer.size and rows % 2 == 0

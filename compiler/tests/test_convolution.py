@@ -75,6 +75,16 @@ def test_tensors_that_are_not_int8_are_refused():
         convolutions(net)
 
 
+def test_tensors_of_16_bits_are_taken_if_they_are_wanted():
+    layer = conv_2d(6, 10)
+    wide = network(SHAPE, layer, dtype=np.int16)
+    assert list(convolutions(wide, dtype=np.int16)) == ["conv_2d_0"]
+    with pytest.raises(CompilerError, match=r"tensor 'input' is int16, but the array takes and gives int8$"):
+        convolutions(wide)
+    with pytest.raises(CompilerError, match=r"tensor 'input' is int8, but the array takes and gives int16$"):
+        convolutions(network(SHAPE, layer), dtype=np.int16)
+
+
 def test_a_pooling_behind_a_convolution_is_fused():
     net = network(SHAPE, conv_2d(6, 10), max_pool(kernel=(2, 3), stride=(2, 4)))
     found = convolutions(net)

@@ -24,32 +24,38 @@ _one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
 _FASTER_DENSE = 16
 
 
-def exact_float(weights: Int8Array, zero_point: int) -> type[np.floating]:
+def exact_float(weights: npt.NDArray, zero_point: int, inputs: npt.DTypeLike = np.int8) -> type[np.floating]:
     """The smaller float type in which every partial sum of inputs times weights (outputs first) is exact.
 
-    float64 always is: 2^53 is more than 2^37 products of int8 values.
+    float64 always is: 2^53 is more than 2^37 products of int8 values, and 2^21 of int16 ones.
     """
-    largest_input = max(127 - zero_point, zero_point + 128)
+    limits = np.iinfo(inputs)
+    largest_input = max(limits.max - zero_point, zero_point - limits.min)
     largest_sum = largest_input * int(abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max())
     return np.float32 if largest_sum <= 1 << np.finfo(np.float32).nmant + 1 else np.float64
 
 
-def _finish(layer: Conv2D | FullyConnected, sums: npt.NDArray[np.floating]) -> Int8Array:
+def _finish(
+    layer: Conv2D | FullyConnected, sums: npt.NDArray[np.floating], dtype: npt.DTypeLike = np.int8
+) -> npt.NDArray:
     """Bias and requantisation of whole-numbered sums, channels last."""
     accumulator = wrap_int32(sums.astype(np.int64) + layer.bias)
-    return requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation)
+    return requantise(accumulator, layer.requantisation, layer.output_zero_point, layer.activation, dtype)
 
 
 @_one_thread
-def conv_2d(layer: Conv2D, x: Int8Array, output: Shape) -> Int8Array:
-    """int8[N, H, W, I] to int8[N, H_out, W_out, O] (ConvPerChannel); ``output`` is the shape for batch 1."""
+def conv_2d(layer: Conv2D, x: npt.NDArray, output: Shape) -> npt.NDArray:
+    """int8[N, H, W, I] to int8[N, H_out, W_out, O] (ConvPerChannel); ``output`` is the shape for batch 1.
+
+    int16 likewise, with weights of either type: the same arithmetic, accumulators of 32 bits included.
+    """
     _, height, width, outputs = output
     channels = layer.weights.shape[3]
     depth = layer.weights[0].size
-    dtype = exact_float(layer.weights, layer.input_zero_point)
+    dtype = exact_float(layer.weights, layer.input_zero_point, x.dtype)
     # (groups, depth, outputs of a group)
     matrices = layer.weights.reshape(layer.groups, -1, depth).transpose(0, 2, 1).astype(dtype)
-    result = np.empty((len(x), height, width, outputs), np.int8)
+    result = np.empty((len(x), height, width, outputs), x.dtype)
     bytes_per_row = width * (depth * layer.groups * np.dtype(dtype).itemsize + outputs * np.dtype(np.int64).itemsize)
     for images in blocks(len(x), height * bytes_per_row):
         padded = surround(x[images], layer.padding, dtype, offset=layer.input_zero_point)
@@ -62,7 +68,7 @@ def conv_2d(layer: Conv2D, x: Int8Array, output: Shape) -> Int8Array:
                 for group, matrix in enumerate(matrices)
             ]
             accumulated = sums[0] if layer.groups == 1 else np.concatenate(sums, axis=1)
-            result[images, rows] = _finish(layer, accumulated).reshape(*block.shape[:3], outputs)
+            result[images, rows] = _finish(layer, accumulated, x.dtype).reshape(*block.shape[:3], outputs)
     return result
 
 

@@ -103,11 +103,15 @@ def multiply_rounding_once(x: npt.ArrayLike, multiplier: npt.ArrayLike, shift: n
 
 
 def requantise(
-    accumulator: npt.ArrayLike, scaling: Requantisation, zero_point: int, activation: tuple[int, int]
-) -> npt.NDArray[np.int8]:
-    """Accumulators (channels last) to int8: scale, add the output's zero point, clamp to ``activation``."""
+    accumulator: npt.ArrayLike,
+    scaling: Requantisation,
+    zero_point: int,
+    activation: tuple[int, int],
+    dtype: npt.DTypeLike = np.int8,
+) -> npt.NDArray:
+    """Accumulators (channels last) to ``dtype``: scale, add the output's zero point, clamp to ``activation``."""
     once = scaling.rounding is Rounding.SINGLE
     multiply = multiply_rounding_once if once else multiply_by_quantised_multiplier
     scaled = multiply(accumulator, scaling.multiplier, scaling.shift)
     scaled += zero_point
-    return np.clip(scaled, *activation, out=scaled).astype(np.int8)
+    return np.clip(scaled, *activation, out=scaled).astype(dtype)

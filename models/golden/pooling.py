@@ -37,11 +37,11 @@ def _window_sums(layer: Pool2D, x: npt.NDArray[np.int32]) -> npt.NDArray[np.int3
     return np.asarray(windows(x, layer.kernel, layer.stride).sum(axis=(3, 4), dtype=np.int32))
 
 
-def max_pool_2d(layer: MaxPool2D, x: Int8Array) -> Int8Array:
-    """int8[N, H, W, C] to int8[N, H_out, W_out, C]: the maximum, padding left out."""
-    padded = surround(x, layer.padding, np.int8, fill=INT8_RANGE[0])
+def max_pool_2d(layer: MaxPool2D, x: npt.NDArray) -> npt.NDArray:
+    """int8[N, H, W, C] to int8[N, H_out, W_out, C], or int16 likewise: the maximum, padding left out."""
+    padded = surround(x, layer.padding, x.dtype, fill=int(np.iinfo(x.dtype).min))
     largest = windows(padded, layer.kernel, layer.stride).max(axis=(3, 4))
-    return np.clip(largest, *layer.activation).astype(np.int8)
+    return np.clip(largest, *layer.activation).astype(x.dtype)
 
 
 def mean(layer: Mean, x: Int8Array) -> Int8Array:

@@ -1,6 +1,7 @@
 """What the small random networks do not reach: long sums, large maps, wrapping accumulators, memory."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,15 +33,20 @@ def convolution(weights: np.ndarray, bias: np.ndarray, pad: int, shift: int) -> 
     )
 
 
-def expected(layer: Conv2D, x: np.ndarray, pad: int) -> np.ndarray:
+def wide_sums(layer: Conv2D, x: np.ndarray, pad: int) -> np.ndarray:
     """In 64-bit integers, one kernel position after the other."""
-    centred = np.pad(x.astype(np.int64) + 128, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    centred = np.pad(x.astype(np.int64) - layer.input_zero_point, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     height, width = (size - kernel + 1 for size, kernel in zip(centred.shape[1:3], layer.kernel, strict=True))
     total = np.zeros((len(x), height, width, len(layer.weights)), np.int64) + layer.bias
     for row, column in np.ndindex(*layer.kernel):
         tap = centred[:, row : row + height, column : column + width]
         total += np.tensordot(tap, layer.weights[:, row, column].astype(np.int64), axes=(3, 1))
-    return requantise(total.astype(np.int32), layer.requantisation, 0, (-128, 127))
+    return total
+
+
+def expected(layer: Conv2D, x: np.ndarray, pad: int) -> np.ndarray:
+    """What comes out of those sums, in accumulators of 32 bits."""
+    return requantise(wide_sums(layer, x, pad).astype(np.int32), layer.requantisation, 0, (-128, 127))
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(400, np.float32), (2000, np.float64)])
@@ -54,6 +60,22 @@ def test_long_sums_are_exact(channels, dtype):
     got = conv_2d(layer, x, (1, 3, 3, 3))
     np.testing.assert_array_equal(got, expected(layer, x, 0))
     assert len(np.unique(got)) > 1
+
+
+@pytest.mark.parametrize("largest", [200, 32767])
+def test_activations_and_weights_of_16_bits(largest):
+    """Sums of the largest weights wrap."""
+    rng = np.random.default_rng(largest)
+    weights = rng.integers(-largest, largest + 1, (3, 3, 3, 40), dtype=np.int16)
+    narrow = convolution(weights, rng.integers(-5000, 5000, 3), 1, -14)
+    layer = replace(narrow, input_zero_point=-32768, activation=(-32768, 32767))
+    x = rng.integers(-32768, 32768, (2, 5, 6, 40), dtype=np.int16)
+    got = conv_2d(layer, x, (1, 5, 6, 3))
+    assert got.dtype == np.int16 and len(np.unique(got)) > 50
+    total = wide_sums(layer, x, 1)
+    assert (abs(total).max() >= 1 << 31) == (largest > 200)
+    scaled = requantise(total.astype(np.int32), layer.requantisation, 0, (-32768, 32767), np.int16)
+    np.testing.assert_array_equal(got, scaled)
 
 
 def test_accumulators_wrap():

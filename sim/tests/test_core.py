@@ -47,6 +47,19 @@ def test_edge_cases(config):
     run_checked(config, jobs, stalls="random")
 
 
+@pytest.mark.xdist_group("6x16 of 16 bits")
+@pytest.mark.parametrize("pool", [1, 2])
+def test_activations_and_weights_of_16_bits(pool):
+    """Both use all their bits: the highest byte of inputs, weights and outputs differs from element to element."""
+    config, seed = CORES["6x16 of 16 bits"], 5 + pool
+    shape = LayerShape((8, 9), 3, 40, kernel=(3, 3), padding=SAME, pool=pool)
+    rng = np.random.default_rng(seed)
+    rectified = np.where(rng.random((8, 9, 3)) < 0.6, rng.integers(1, 1 << 16, (8, 9, 3)), 0).astype(np.uint16)
+    layer = make_layer(shape, seed, rectified)
+    assert all(len(np.unique(values >> 8)) > 40 for values in (layer.input, layer.conv.weights, layer.output))
+    run_checked(config, [job(layer, config, seed)], stalls="random")
+
+
 @pytest.mark.xdist_group("2x4")
 def test_a_map_larger_than_the_memory_streams_through_a_ring_of_rows():
     config = CORES["2x4"]

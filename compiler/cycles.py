@@ -70,12 +70,14 @@ def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple
     return at, (at >= 0) & (at < size)
 
 
-def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> UnitCosts:
-    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero)."""
+def unit_costs(
+    conv: Convolution, mapping: Mapping, stored: npt.NDArray, word_elements: int = WORD_ELEMENTS
+) -> UnitCosts:
+    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero), in words of so many."""
     non_zero = stored != 0
     pixel = non_zero.sum(axis=2)
-    cuts = range(0, stored.shape[2], WORD_ELEMENTS)
-    used = np.stack([non_zero[:, :, cut : cut + WORD_ELEMENTS].any(axis=2) for cut in cuts], axis=2)
+    cuts = range(0, stored.shape[2], word_elements)
+    used = np.stack([non_zero[:, :, cut : cut + word_elements].any(axis=2) for cut in cuts], axis=2)
     pixel_used, last_word = used.sum(axis=2), used[:, :, -1]
     row_at, row_in = _window_coordinates(conv, mapping, 0)
     column_at, column_in = _window_coordinates(conv, mapping, 1)
@@ -104,7 +106,7 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
 def _slices(columns: int, channels: int, config: CoreConfig, sparse: bool) -> int:
     """Pieces in which the codec handles a row: up to `codec_elements`, within an activation word and within a group."""
     elements = columns * channels
-    starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, WORD_ELEMENTS)).ravel()
+    starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, config.word_elements)).ravel()
     cuts = np.union1d(starts, np.arange(0, elements, WORD_ELEMENTS)) if sparse else starts
     lengths = np.diff(np.append(cuts, elements))
     return int(np.ceil(lengths / config.codec_elements).sum())

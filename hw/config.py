@@ -16,7 +16,7 @@ from typing import Any
 from amaranth.utils import ceil_log2
 
 WORD_ELEMENTS = 16
-"""Elements of an activation word: the width of NullHop's sparsity map, one bit an element."""
+"""Elements of an activation word, unless the configuration says otherwise: the width of NullHop's sparsity map."""
 
 PARAMETER_PLANES = 9
 """Bytes of a map's post-processing parameters: bias (4), multiplier (4), shift (1), least significant first."""
@@ -67,14 +67,20 @@ class CoreConfig:
         kernels. Of `rsnn` it is the number of kernels that share a group, at most as many as the maps of a group's
         parameters.
     post_lanes
-        Outputs that the post-processor finishes in a cycle. Divides 16, and for `nullhop` and `csc` also `lanes`.
+        Outputs that the post-processor finishes in a cycle. Divides `word_elements`, and for `nullhop` and `csc` also
+        `lanes`.
     post_dsps
         Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built
         from LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
+    word_elements
+        Activations of a word of the activation memory, each with a bit in NullHop's sparsity map: 16, or a smaller
+        power of two, for which all that handles words is as much smaller; then without `sparse_streams`, whose format
+        has maps of 16, and without `rsnn`.
     max_left_shift
         Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
     activation_banks, activation_depth
-        The activation memory: banks of `activation_depth` words of 16 activations. Both powers of two.
+        The activation memory: banks of `activation_depth` words of `word_elements` activations. Both
+        powers of two.
     weight_depth
         Words of `lanes` weights in the weight memory of each group. A power of two.
     stream_units
@@ -91,7 +97,7 @@ class CoreConfig:
     vector
         Build the vector unit, which adds feature maps and pools over windows.
     nullhop, csc, rsnn
-        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
+        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide `word_elements`.
     window_depth
         Vectors of `lanes` activations that a controller of `csc` holds; a power of two, at least 2. A vector is read
         once for all neighbouring outputs if the vectors under a window fit. Layers whose maps read channels of their
@@ -114,6 +120,7 @@ class CoreConfig:
     post_lanes: int = 8
     post_dsps: int = 3
     max_left_shift: int = 1
+    word_elements: int = WORD_ELEMENTS
     activation_banks: int = 4
     activation_depth: int = 1024
     weight_depth: int = 1024
@@ -149,6 +156,7 @@ class CoreConfig:
         if not self.dataflows:
             raise ConfigurationError(f"{' and '.join(DATAFLOWS)} are left out: build at least one of them")
         for name in (
+            "word_elements",
             "activation_banks",
             "activation_depth",
             "weight_depth",
@@ -167,22 +175,33 @@ class CoreConfig:
             raise ConfigurationError(
                 f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
             )
-        if self.csc and WORD_ELEMENTS % self.lanes:
+        self._check_words()
+        if self.csc and self.word_elements % self.lanes:
             raise ConfigurationError(
-                f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "
-                "give one"
+                f"lanes is {self.lanes}: the csc dataflow needs a divisor of {self.word_elements}, so leave it out "
+                "(csc) or give one"
             )
         if self.stream_units * self.activation_bits < WORD_ELEMENTS:
             raise ConfigurationError(
                 f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
                 f"so give at least {WORD_ELEMENTS // self.activation_bits}"
             )
-        if WORD_ELEMENTS % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
+        if self.word_elements % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
             raise ConfigurationError(
-                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {WORD_ELEMENTS}"
+                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {self.word_elements}"
             )
         if self.rsnn:
             self._check_rsnn()
+
+    def _check_words(self) -> None:
+        if self.word_elements > WORD_ELEMENTS:
+            raise ConfigurationError(f"word_elements is {self.word_elements}: give at most {WORD_ELEMENTS}")
+        for name in ("sparse_streams", "rsnn"):
+            if self.word_elements < WORD_ELEMENTS and getattr(self, name):
+                raise ConfigurationError(
+                    f"word_elements is {self.word_elements}: give {WORD_ELEMENTS} to a core with {name}, or leave "
+                    "that out"
+                )
 
     def _check_rsnn(self) -> None:
         if self.scratchpad_depth < WORD_ELEMENTS:
@@ -264,7 +283,7 @@ class CoreConfig:
     @property
     def word_bits(self) -> int:
         """Bits of an activation word."""
-        return WORD_ELEMENTS * self.activation_bits
+        return self.word_elements * self.activation_bits
 
     @property
     def post_beats(self) -> int:
@@ -309,7 +328,7 @@ class CoreConfig:
     @property
     def max_channel_words(self) -> int:
         """Activation words of a pixel with the most channels."""
-        return -(-self.max_channels // WORD_ELEMENTS)
+        return -(-self.max_channels // self.word_elements)
 
     @property
     def activation_address_bits(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from boards.synthesis.floorplan import Floorplan, SiteRows
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Target:
         lanes = self.config.lanes if lanes is None else lanes
         # As many outputs are finished in a cycle as before, if the lanes can be divided by that.
         post_lanes = gcd(self.config.post_lanes, lanes)
-        csc = self.config.csc and lanes > 0 and WORD_ELEMENTS % lanes == 0
+        csc = self.config.csc and lanes > 0 and self.config.word_elements % lanes == 0
         return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=csc)
 
 

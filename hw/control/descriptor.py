@@ -13,7 +13,7 @@ from amaranth import signed, unsigned
 from amaranth.hdl import Value
 from amaranth.lib import data, enum
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.sparse_layout import SparseLayout
 
 
@@ -182,7 +182,7 @@ class OutputLayout(data.StructLayout):
         size = range(config.max_size + 1)
         address = unsigned(config.activation_address_bits)
         pixel_words = range(config.max_channel_words + 1)
-        tail = range(WORD_ELEMENTS + 1)
+        tail = range(config.word_elements + 1)
         super().__init__(
             {
                 "rows_last": size,
@@ -276,7 +276,7 @@ class VectorLayout(data.StructLayout):
                 "rows": SlideLayout(config),
                 "columns": SlideLayout(config),
                 "words_last": range(config.max_channel_words),
-                "beats_last": range(WORD_ELEMENTS // config.post_lanes),
+                "beats_last": range(config.word_elements // config.post_lanes),
                 "parameters_by_count": 1,
             }
         )

@@ -1,4 +1,4 @@
-"""The activation memory: banks of 16-element words, shared by every reader and writer of feature maps.
+"""The activation memory: banks of words of several activations, shared by every reader and writer of feature maps.
 
 ::
 
@@ -19,7 +19,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.memory.arbiter import RotatingArbiter, any_of, one_hot_mux
 from hw.memory.two_port_memory import TwoPortMemory
 from hw.stream.delay import delay
@@ -27,8 +27,8 @@ from hw.stream.register import path_cut
 
 
 def activation_word(config: CoreConfig) -> data.ArrayLayout:
-    """Layout of an activation word: 16 stored activations, element 0 in the least significant bits."""
-    return data.ArrayLayout(config.activation_bits, WORD_ELEMENTS)
+    """Layout of an activation word: `word_elements` stored activations, element 0 in the least significant bits."""
+    return data.ArrayLayout(config.activation_bits, config.word_elements)
 
 
 class ActivationWrite(data.StructLayout):
@@ -39,7 +39,7 @@ class ActivationWrite(data.StructLayout):
             {
                 "address": config.activation_address_bits,
                 "data": activation_word(config),
-                "enable": WORD_ELEMENTS,
+                "enable": config.word_elements,
             }
         )
 
@@ -87,7 +87,8 @@ class ActivationMemory(wiring.Component):
         asked = self._asked(m)
         read_data, grants, collisions = [], [], []
         for bank in range(banks):
-            store = TwoPortMemory(activation_word(self.config), self.config.activation_depth, parts=WORD_ELEMENTS)
+            word = activation_word(self.config)
+            store = TwoPortMemory(word, self.config.activation_depth, parts=self.config.word_elements)
             m.submodules[f"bank_{bank}"] = store
             grants.append(self._connect_read(m, asked, store.read, bank, bank_bits))
             self._connect_write(m, store.write, bank, bank_bits)

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.memory.activation import activation_word
 from hw.stream.delay import delay
 
@@ -32,7 +32,7 @@ class Word(data.StructLayout):
     """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:
-        super().__init__({"data": activation_word(config), "map": WORD_ELEMENTS, "meta": meta})
+        super().__init__({"data": activation_word(config), "map": config.word_elements, "meta": meta})
 
 
 class WordReader(wiring.Component):

@@ -29,7 +29,7 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = ("sparse_streams", "vector", *DATAFLOWS)
+FLAGS = ("sparse_streams", "lookahead", "vector", *DATAFLOWS)
 """Parameters that are true or false."""
 
 
@@ -90,6 +90,10 @@ class CoreConfig:
         `sparse_streams`.
     sparse_streams
         Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
+    lookahead
+        A layer's descriptor and weights may come while the layer before runs. Without it there is one descriptor at a
+        time, which is held by who offers it and not by the core too: hundreds of flip-flops less, and each layer
+        waits for its first weights.
     fetch_depth
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
@@ -127,6 +131,7 @@ class CoreConfig:
     stream_units: int = 16
     codec_elements: int = 16
     sparse_streams: bool = True
+    lookahead: bool = True
     fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
@@ -363,6 +368,9 @@ class AcceleratorConfig:
         Most entries of a program: entries whose counters are kept.
     link_words
         Most words of 32 bits that a frame of the link carries.
+    activity_counters
+        Count what a layer's cycles went into, for each entry; without it only the cycles are kept, and the other fields
+        of a record read 0.
 
     Raises
     ------
@@ -374,6 +382,7 @@ class AcceleratorConfig:
     program_depth: int = 8192
     max_entries: int = 128
     link_words: int = 256
+    activity_counters: bool = True
 
     def __post_init__(self) -> None:
         lanes, beat = self.core.lanes, self.core.stream_units * self.core.activation_bits
@@ -387,6 +396,8 @@ class AcceleratorConfig:
         self._at_most("program_depth", REGION_BYTES // lanes)
         self._at_most("max_entries", REGION_BYTES // COUNTER_RECORD_BYTES)
         self._at_most("link_words", 2**16 - 1)
+        if self.activity_counters not in (False, True):
+            raise ConfigurationError(f"activity_counters is {self.activity_counters!r}: give one of False, True")
 
     def _at_most(self, name: str, limit: int) -> None:
         value = getattr(self, name)

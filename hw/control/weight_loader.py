@@ -34,7 +34,8 @@ class WeightLoader(wiring.Component):
     Words are packed into beats of a byte a lane (see `weight_beat`); a block's parameters and its first word begin a
     beat. A beat a cycle, and no more than a word a cycle.
 
-    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
+    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded; without `lookahead` it must
+    stay as it is until it is loaded itself); `beats` In stream of
     `weight_beat`; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid,
     payload); `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
     `released_words`.
@@ -61,6 +62,8 @@ class WeightLoader(wiring.Component):
         m = Module()
         config = self.config
         layer = Signal(LayerDescriptor(config))
+        if not config.lookahead:
+            m.d.comb += layer.eq(self.layers.payload)
         passes = Signal.like(layer.passes_last)
         held = Signal(range(3))
         parity = Signal()
@@ -107,7 +110,9 @@ class WeightLoader(wiring.Component):
                 m.d.comb += self.layers.ready.eq(1)
                 with m.If(self.layers.valid):
                     upcoming = self.layers.payload
-                    m.d.sync += [layer.eq(upcoming), passes.eq(0)]
+                    m.d.sync += passes.eq(0)
+                    if config.lookahead:
+                        m.d.sync += layer.eq(upcoming)
                     with m.If(has_place(upcoming)):
                         m.d.sync += start.eq(upcoming.weights.base)
                     m.next = "PARAMETERS"

@@ -280,6 +280,8 @@ class Machine(wiring.Component):
         connect(m, producer=source.beats, consumer=flipped(self.features_in))
         connect(m, producer=flipped(self.features_out), consumer=sink.beats)
         connect(m, producer=flipped(self.reports), consumer=counters.reports)
+        # Without `lookahead` a layer is taken at its end; but nothing of the next one is, before.
+        begun = fetcher.layers if self.config.core.lookahead else fetcher.weights
         m.d.comb += [
             self.core_reset.eq(runner.reset),
             runner.packet_error.eq(self.core_errors.packet),
@@ -290,6 +292,6 @@ class Machine(wiring.Component):
             source.running.eq(runner.running),
             source.finished.eq(fetcher.finished),
             sink.running.eq(runner.running),
-            sink.begin.eq(fetcher.layers.valid & fetcher.layers.ready),
+            sink.begin.eq(begun.valid & begun.ready),
             sink.rows_last.eq(fetcher.layers.payload.output.rows_last),
         ]

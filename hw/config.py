@@ -29,7 +29,7 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = ("sparse_streams", "lookahead", "vector", *DATAFLOWS)
+FLAGS = ("product_registers", "packed_parameters", "single_port", "sparse_streams", "lookahead", "vector", *DATAFLOWS)
 """Parameters that are true or false."""
 
 
@@ -76,11 +76,22 @@ class CoreConfig:
         Activations of a word of the activation memory, each with a bit in NullHop's sparsity map: 16, or a smaller
         power of two, for which all that handles words is as much smaller; then without `sparse_streams`, whose format
         has maps of 16, and without `rsnn`.
+    product_registers
+        Registers before and behind the multipliers of the array and of the post-processor, for high clocks. Without
+        them (up to some 12 MHz on iCE40) a lane of the array is what a block with a multiplier, an adder and an
+        accumulator holds, and a group stands still until its result is taken; then with one accumulator, and 4
+        `post_dsps`.
     max_left_shift
         Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
     activation_banks, activation_depth
         The activation memory: banks of `activation_depth` words of `word_elements` activations. Both
         powers of two.
+    single_port
+        The activation memory, and the program memory of an accelerator, take a read or a write a cycle, and no
+        bitstream fills them: large RAM that needs no block RAM, such as iCE40's SB_SPRAM256KA.
+    packed_parameters
+        In the weight stream the post-processor's parameters are packed as densely as the weights; otherwise
+        `post_lanes` bytes take a beat of `lanes`. Needs `post_lanes` that divide `lanes`.
     weight_depth
         Words of `lanes` weights in the weight memory of each group. A power of two.
     stream_units
@@ -123,10 +134,13 @@ class CoreConfig:
     accumulators: int = 1
     post_lanes: int = 8
     post_dsps: int = 3
+    product_registers: bool = True
     max_left_shift: int = 1
     word_elements: int = WORD_ELEMENTS
     activation_banks: int = 4
     activation_depth: int = 1024
+    single_port: bool = False
+    packed_parameters: bool = False
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
@@ -181,6 +195,15 @@ class CoreConfig:
                 f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
             )
         self._check_words()
+        if self.packed_parameters and self.lanes % self.post_lanes:
+            raise ConfigurationError(
+                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) for packed_parameters"
+            )
+        if not self.product_registers and (self.accumulators, self.post_dsps) != (1, 4):
+            raise ConfigurationError(
+                f"accumulators is {self.accumulators} and post_dsps {self.post_dsps}: give 1 and 4 to a core without "
+                "product_registers"
+            )
         if self.csc and self.word_elements % self.lanes:
             raise ConfigurationError(
                 f"lanes is {self.lanes}: the csc dataflow needs a divisor of {self.word_elements}, so leave it out "
@@ -304,6 +327,11 @@ class CoreConfig:
     def parameter_chunks(self) -> int:
         """Beats of the weight stream that hold a byte of the parameters of `post_lanes` maps."""
         return -(-self.post_lanes // self.lanes)
+
+    @property
+    def parameter_parts(self) -> int:
+        """Byte planes of the parameters of `post_lanes` maps that a beat of the weight stream holds."""
+        return self.lanes // self.post_lanes if self.packed_parameters else 1
 
     @property
     def window_banks(self) -> int:

@@ -19,7 +19,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.host_bus import DATA_BITS, BusError, HostBus
-from hw.config import AcceleratorConfig
+from hw.config import AcceleratorConfig, ConfigurationError
 from hw.control.descriptor import LayerDescriptor
 from hw.control.sequencer import LayerReport
 from hw.core import CoreErrors
@@ -84,7 +84,7 @@ class Machine(wiring.Component):
     Raises
     ------
     ConfigurationError
-        The program does not fit the program memory.
+        The program does not fit the program memory, or is for one that nothing fills (`single_port`).
     """
 
     def __init__(
@@ -94,6 +94,10 @@ class Machine(wiring.Component):
         self._program = program
         self._streams = streams
         self._words = program.words(config) if program else []
+        if program and config.core.single_port:
+            raise ConfigurationError(
+                "single_port is True: no program can be in that memory at power-on, so let the host load it"
+            )
         core = config.core
         words = {"words_in": In(stream.Signature(StreamWord())), "words_out": Out(stream.Signature(StreamWord()))}
         super().__init__(

@@ -29,7 +29,16 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = ("product_registers", "packed_parameters", "single_port", "sparse_streams", "lookahead", "vector", *DATAFLOWS)
+FLAGS = (
+    "product_registers",
+    "packed_parameters",
+    "single_port",
+    "sparse_streams",
+    "rings",
+    "lookahead",
+    "vector",
+    *DATAFLOWS,
+)
 """Parameters that are true or false."""
 
 
@@ -101,6 +110,9 @@ class CoreConfig:
         `sparse_streams`.
     sparse_streams
         Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
+    rings
+        Feature maps may stream through rings of rows, in blocks of channels, while a layer runs. An accelerator's
+        programs hold each map whole, load it in one block, and do without.
     lookahead
         A layer's descriptor and weights may come while the layer before runs. Without it there is one descriptor at a
         time, which is held by who offers it and not by the core too: hundreds of flip-flops less, and each layer
@@ -145,6 +157,7 @@ class CoreConfig:
     stream_units: int = 16
     codec_elements: int = 16
     sparse_streams: bool = True
+    rings: bool = True
     lookahead: bool = True
     fetch_depth: int = 8
     max_size: int = 511

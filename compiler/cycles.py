@@ -25,8 +25,6 @@ Counts = npt.NDArray[np.int64]
 
 LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
-ARRAY_LATENCY = 4
-"""From a unit's last activation in the map decoder to its results."""
 STORE_LATENCY = 14
 """From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
 
@@ -36,9 +34,19 @@ def fetch_latency(config: CoreConfig) -> int:
     return 5 + read_latency(config) + config.large
 
 
+def array_latency(config: CoreConfig) -> int:
+    """From a unit's last activation in the map decoder to its results."""
+    return 4 if config.product_registers else 2
+
+
 def write_latency(config: CoreConfig) -> int:
     """From a unit's results, as soon as the post-processor has time for them, to its retirement."""
-    return 12 + 3 * config.large + config.vector
+    return 10 + 2 * config.product_registers + 3 * config.large + config.vector
+
+
+def result_cycles(config: CoreConfig, collect: int) -> int:
+    """Cycles for which a group stands still for a result that takes the post-processor `collect` cycles."""
+    return 0 if config.product_registers else collect
 
 
 @dataclass(frozen=True)
@@ -210,6 +218,7 @@ class PassSimulation:
         rows, columns = self.conv.output_size
         geometry, mapping = self.mapping.geometry, self.mapping
         window, latency = unit_window(self.config), write_latency(self.config)
+        array, stands = array_latency(self.config), self.results * result_cycles(self.config, self.collect)
         controllers = [_Controller(self.config) for _ in range(mapping.space_groups)]
         free = [(float(start), index) for index in range(mapping.space_groups)]
         collected = [0.0] * mapping.space_groups
@@ -238,14 +247,14 @@ class PassSimulation:
                     given,
                     int(self.costs.steps[row, column]),
                     int(self.costs.words[row, column]),
-                    int(self.costs.issues[row, column]),
-                    collected[index] - ARRAY_LATENCY,
+                    int(self.costs.issues[row, column]) + stands,
+                    collected[index] - array,
                 )
                 # Results but a unit's last are collected while others are computed: together they only take their time.
                 if first_result is None:
-                    first_result = end + ARRAY_LATENCY - (end - given) * (self.results - 1) / self.results
+                    first_result = end + array - (end - given) * (self.results - 1) / self.results
                 work += self.collect * self.results
-                post_free = max(post_free, end + ARRAY_LATENCY) + self.collect
+                post_free = max(post_free, end + array) + self.collect
                 post_free = max(post_free, first_result + work)
                 collected[index] = post_free
                 retired.append(max(post_free + latency, retired[-1] + 1))

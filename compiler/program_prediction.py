@@ -72,10 +72,11 @@ def _predict(program: NetworkProgram, stored: Stored) -> list[Prediction]:
         accepted = max(offered, weights.end)
         start = max(done, accepted) + 1
         # Meanwhile the next entry is fetched, if there is one.
-        weights.interrupted = (start + 1, start + 1 + words) if index + 1 < program.layers.stop else (0, 0)
+        ahead = config.lookahead and index + 1 < program.layers.stop
+        weights.interrupted = (start + 1, start + 1 + words) if ahead else (0, 0)
         done, operations = _run(entry, stored, config, start, accepted + WEIGHT_LATENCY, weights)
         found.append(Prediction(done - start, operations))
-        offered = start + words + ENTRY_LATENCY
+        offered = (start if config.lookahead else done) + words + ENTRY_LATENCY
     return found
 
 

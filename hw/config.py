@@ -455,6 +455,16 @@ class AcceleratorConfig:
         return fingerprint({**self.core.as_dict(), "program_depth": self.program_depth})
 
     @property
+    def entry_bits(self) -> int:
+        """Bits for the index of an entry, and for a number of entries that is too high."""
+        return (self.max_entries + 1).bit_length()
+
+    @property
+    def program_word_bits(self) -> int:
+        """Bits for a number of words of the program memory, and for one that is too high."""
+        return (self.program_depth + 1).bit_length()
+
+    @property
     def program_bytes(self) -> int:
         """Size of the program memory."""
         return self.program_depth * self.core.lanes

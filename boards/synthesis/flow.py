@@ -47,6 +47,13 @@ HIDE_ELEMENTS = "rename -hide w:*]"
 def yosys_script(target: Target) -> str:
     """The yosys script that makes ``top.json`` of ``top.il``, and what `read_netlist` reads on the way."""
     synthesis = f"{target.synthesis} -top {TOP}"
+    mapping = [f"{synthesis} -run map_ffram: -json {TOP}.json"]
+    if target.luts:
+        mapping = [
+            f"{synthesis} -run map_ffram:map_luts",
+            *target.luts,
+            f"{synthesis} -run map_cells: -json {TOP}.json",
+        ]
     return "\n".join(
         (
             f"read_rtlil {TOP}.il",
@@ -57,7 +64,7 @@ def yosys_script(target: Target) -> str:
             f"tee -q -o {MEMORIES} dump t:$mem_v2",
             f"{synthesis} -run map_ram:map_ffram",
             f"tee -q -o {LEFT_MEMORIES} select -list t:$mem_v2",
-            f"{synthesis} -run map_ffram: -json {TOP}.json",
+            *mapping,
             f"tee -q -o {CELLS} stat -json",
             "",
         )

@@ -51,6 +51,8 @@ class Target:
         The cell that is a hard multiplier.
     memory_bits
         The cells that are memories on the chip, by prefix, with the bits that one holds.
+    luts
+        Yosys commands to take for the step of `synthesis` that makes look-up tables, if not its own.
     floorplan
         Where its multipliers and memories are, if those of an array are to be put side by side.
     """
@@ -65,6 +67,7 @@ class Target:
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: Mapping[str, int]
+    luts: tuple[str, ...] = ()
     floorplan: Floorplan | None = None
 
     def configure(self, groups: int | None = None, lanes: int | None = None) -> CoreConfig:
@@ -131,6 +134,16 @@ ECP5 = Target(
     floorplan=LFE5U_85F,
 )
 
+ICE40_LUTS = (
+    "techmap -map +/ice40/latches_map.v",
+    "abc -dress -lut 4",
+    "ice40_wrapcarry -unwrap",
+    "techmap -map +/ice40/ff_map.v",
+    "clean",
+    "opt_lut -tech ice40",
+)
+"""In place of abc9, which maps for speed: cells are what iCE40 lacks."""
+
 ICE40 = Target(
     name="ice40",
     part="Lattice iCE40 UP5K-SG48",
@@ -168,6 +181,7 @@ ICE40 = Target(
     ),
     multiplier="SB_MAC16",
     memory_bits={"SB_RAM40_4K": 4 << 10, "SB_SPRAM256KA": 256 << 10},
+    luts=ICE40_LUTS,
 )
 
 TARGETS = {target.name: target for target in (ECP5, ICE40)}

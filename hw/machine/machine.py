@@ -123,8 +123,8 @@ class Machine(wiring.Component):
         config = self.config
         when_idle = ResetInserter(self.core_reset)
         m.submodules.decoder = decoder = BusDecoder()
-        m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets())
-        m.submodules.runner = runner = Runner(config.max_entries)
+        m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets(), self._bits())
+        m.submodules.runner = runner = Runner(config)
         m.submodules.verifier = verifier = Verifier(config, step_bits=32 if config.core.large else 8)
         m.submodules.program = memory = ProgramMemory(config, self._words)
         m.submodules.counters = counters = Counters(config)
@@ -175,6 +175,11 @@ class Machine(wiring.Component):
             registers.PROGRAM_WORDS: len(self._words),
             registers.PROGRAM_CHECKSUM: self._program.checksum,
         }
+
+    def _bits(self) -> dict[Register, int]:
+        """What is kept of registers: no more than tells what is right from what is beyond."""
+        of_entries = dict.fromkeys((registers.FIRST, registers.LAST, registers.ENTRIES), self.config.entry_bits)
+        return of_entries | {registers.PROGRAM_WORDS: self.config.program_word_bits}
 
     def _show_constants(self, m: Module, bank: RegisterBank) -> None:
         config = self.config

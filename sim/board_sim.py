@@ -56,8 +56,11 @@ class BoardOnBench(wiring.Component):
         connect(m, producer=flipped(self.bytes_in), consumer=adapter.to_send)
         connect(m, producer=adapter.received, consumer=flipped(self.bytes_out))
         names = port_names(self._board)
+        # A signal of its own: where the pin is one for both ways, no input of the bench may be tied to it.
+        clock = Signal()
+        m.d.comb += clock.eq(ClockSignal())
         pins: dict[str, Any] = {
-            f"i_{names.pop('clock')}": ClockSignal(),
+            f"i_{names.pop('clock')}": clock,
             f"i_{names.pop('rx')}": adapter.tx,
             f"o_{names.pop('tx')}": adapter.rx,
         }

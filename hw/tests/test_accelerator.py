@@ -96,7 +96,7 @@ SMALL = {
 """All that makes a core small."""
 
 
-@pytest.mark.parametrize(("groups", "lanes", "changes"), [(1, 4, {}), (2, 4, {}), (1, 4, SMALL)])
+@pytest.mark.parametrize(("groups", "lanes", "changes"), [(1, 4, {}), (2, 4, {}), (1, 4, SMALL), (2, 4, SMALL)])
 def test_a_network_over_the_link(groups, lanes, changes):
     config = config_of(groups, lanes)
     config = config.with_changes(core=config.core.with_changes(**changes), activity_counters=not changes)

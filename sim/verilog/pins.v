@@ -9,7 +9,7 @@ module SB_IO(inout PACKAGE_PIN, input LATCH_INPUT_VALUE, CLOCK_ENABLE, INPUT_CLK
   assign D_IN_1 = 1'b0;
 endmodule
 
-module SB_GB_IO(inout PACKAGE_PIN, output GLOBAL_BUFFER_OUTPUT);
+module SB_GB_IO(input PACKAGE_PIN, output GLOBAL_BUFFER_OUTPUT);
   parameter PIN_TYPE = 6'b0, PULLUP = 1'b0, NEG_TRIGGER = 1'b0, IO_STANDARD = "SB_LVCMOS";
   assign GLOBAL_BUFFER_OUTPUT = PACKAGE_PIN;
 endmodule

@@ -112,7 +112,8 @@ class CoreConfig:
         Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
     rings
         Feature maps may stream through rings of rows, in blocks of channels, while a layer runs. An accelerator's
-        programs hold each map whole, load it in one block, and do without.
+        programs hold each map whole and load it in one block. Known fault: without rings convolutions with output
+        pixels of two words come out wrong; no board leaves them out.
     lookahead
         A layer's descriptor and weights may come while the layer before runs. Without it there is one descriptor at a
         time, which is held by who offers it and not by the core too: hundreds of flip-flops less, and each layer

@@ -25,7 +25,6 @@ BOARD = Board(
             packed_parameters=True,
             lookahead=False,
             single_port=True,
-            rings=False,
             activation_depth=2048,
             max_size=31,
             max_channels=127,

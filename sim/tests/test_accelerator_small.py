@@ -22,7 +22,6 @@ CORE = SMALL.core.with_changes(
     product_registers=False,
     packed_parameters=True,
     single_port=True,
-    rings=False,
     lookahead=False,
     activation_depth=512,
 )

@@ -23,7 +23,6 @@ from cli.tables import count, decimals, new_table, print_line, print_table
 from compiler.compiled import CompiledProgram, describe_program
 from compiler.network_program import compile_network
 from compiler.program_file import write_program
-from hw.config import ConfigurationError
 from models.files import write_text
 from models.importers import load
 
@@ -49,8 +48,9 @@ def bitstream(
 ) -> None:
     """Build a bitstream, from the accelerator's description to the file for the board.
 
-    With `--network`, its program is in the bitstream, and the board answers from power-on. A design that does not fit,
-    that misses its clock, or that a tool warns of, gives no bitstream, and the exit status is 1.
+    With `--network`, its program is written beside it, and is in it too where the board's RAM can be filled so: then
+    the board answers from power-on, and otherwise after `skipstone run`. A design that does not fit, that misses its
+    clock, or that a tool warns of, gives no bitstream, and the exit status is 1.
     """
     chosen = load_board(board)
     if dataflows is not None:
@@ -58,9 +58,8 @@ def bitstream(
     program = None if network is None else _program(chosen, network)
     folder = output / chosen.name
     try:
-        report = build_bitstream(
-            chosen, folder, frequency=clock, program=program.image if program else None, stages=_stages
-        )
+        resident = program.image if program and chosen.program_in_bitstream else None
+        report = build_bitstream(chosen, folder, frequency=clock, program=resident, stages=_stages)
     except CircuitError as error:
         print(f"skipstone: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -81,11 +80,6 @@ def bitstream(
 
 
 def _program(board: Board, network: str) -> CompiledProgram:
-    if not board.program_in_bitstream:
-        raise ConfigurationError(
-            f"{board.name}: its program memory is single-port RAM, which no bitstream fills: leave out --network, and "
-            "load the program with `skipstone run`"
-        )
     return describe_program(compile_network(load(network), board.accelerator))
 
 
@@ -115,5 +109,6 @@ def _show(report: BoardReport, rates: list[Rate], folder: Path, program: Compile
         table.add_row(rate.network, *numbers, rate.refused)
     print_table(table)
     if program is not None:
-        print_line(f"program of {program.network}: {report.program_bytes:,} bytes, in the bitstream")
+        where = "in the bitstream" if report.board.program_in_bitstream else "to be loaded by `skipstone run`"
+        print_line(f"program of {program.network}: {len(program.image.data):,} bytes, {where}")
     print_line(f"{report.bitstream}: {report.bitstream.stat().st_size:,} bytes; logs and report.json are beside it")

@@ -12,7 +12,7 @@ from compiler.feature_maps import FeatureMap
 from compiler.mapping import Geometry, Mapping, ceil_div, check_limits, mappings, mappings_in_memory, suitable
 from compiler.sparse_plan import pass_maps, slot_counts, sparse_shapes
 from compiler.sparse_weights import SparsePlan, pack_sparse
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 def sparse_plans(conv: Convolution, config: CoreConfig) -> list[SparsePlan]:
@@ -57,10 +57,10 @@ def sparse_mappings(conv: Convolution, config: CoreConfig, output_pixel_words: i
     """
     check_limits(conv, config, whole=True, dataflows=tuple(name for name in suitable(conv, config) if name == "rsnn"))
     geometry = Geometry.of(conv, whole=True)
-    input_words = ceil_div(conv.channels, WORD_ELEMENTS)
+    input_words = ceil_div(conv.channels, config.word_elements)
     pixel_words = output_pixel_words
     if pixel_words is None:
-        pixel_words = ceil_div(conv.maps, WORD_ELEMENTS)
+        pixel_words = ceil_div(conv.maps, config.word_elements)
         rows, columns = conv.output_size
         needed = conv.size[0] * conv.size[1] * input_words + rows * columns * pixel_words
         if needed > config.activation_words:

@@ -10,7 +10,7 @@ from compiler.convolution import Convolution
 from compiler.csc_walk import EdgeWalk, blocks_share, edge_walk, is_vector, runs_on_csc
 from compiler.errors import CompilerError
 from compiler.mapping import Geometry, Mapping, ceil_div, check_limits
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 def check_windows(conv: Convolution) -> None:
@@ -139,7 +139,7 @@ def _mapping(
         output_ring=conv.output_size[0],
         resident=True,
         merged=True,
-        input_pixel_words=ceil_div(row * conv.channels, WORD_ELEMENTS),
+        input_pixel_words=ceil_div(row * conv.channels, config.word_elements),
         output_pixel_words=output_pixel_words,
         run=run,
         rounds=rounds,

@@ -10,7 +10,7 @@ from collections import deque
 
 from compiler.csc_shape import PassShape, RunColumns
 from compiler.cycles import write_latency
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.units import unit_window
 from hw.memory.activation import read_latency
 
@@ -61,7 +61,7 @@ class _Group:
         self.slice: Slice | None = None
         self.arriving: deque[Slice] = deque()
         self.block = 0
-        self.groups, self.post_beats = config.groups, config.post_beats
+        self.groups, self.post_beats, self.word_elements = config.groups, config.post_beats, config.word_elements
 
     @property
     def wants(self) -> int:
@@ -107,7 +107,7 @@ class _Group:
         """Take a run; the fetcher and the walker see it from the next cycle on."""
         walk, taps = self.shape.walk, self.shape.row_taps[row]
         vectors = [(self.first_vector + i) % (walk.last_vector + 1) for i in range(walk.vectors)]
-        words = [vector * self.lanes // WORD_ELEMENTS for vector in vectors]
+        words = [vector * self.lanes // self.word_elements for vector in vectors]
         for column in run.fetched:
             if column is None:
                 self.asked.append(-1)

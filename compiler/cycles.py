@@ -25,8 +25,6 @@ Counts = npt.NDArray[np.int64]
 
 LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
-ARRAY_LATENCY = 4
-"""From a unit's last activation in the map decoder to its results."""
 STORE_LATENCY = 14
 """From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
 
@@ -36,9 +34,19 @@ def fetch_latency(config: CoreConfig) -> int:
     return 5 + read_latency(config) + config.large
 
 
+def array_latency(config: CoreConfig) -> int:
+    """From a unit's last activation in the map decoder to its results."""
+    return 4 if config.product_registers else 2
+
+
 def write_latency(config: CoreConfig) -> int:
     """From a unit's results, as soon as the post-processor has time for them, to its retirement."""
-    return 12 + 3 * config.large + config.vector
+    return 10 + 2 * config.product_registers + 3 * config.large + config.vector
+
+
+def result_cycles(config: CoreConfig, collect: int) -> int:
+    """Cycles for which a group stands still for a result that takes the post-processor `collect` cycles."""
+    return 0 if config.product_registers else collect
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,14 @@ def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple
     return at, (at >= 0) & (at < size)
 
 
-def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> UnitCosts:
-    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero)."""
+def unit_costs(
+    conv: Convolution, mapping: Mapping, stored: npt.NDArray, word_elements: int = WORD_ELEMENTS
+) -> UnitCosts:
+    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero), in words of so many."""
     non_zero = stored != 0
     pixel = non_zero.sum(axis=2)
-    cuts = range(0, stored.shape[2], WORD_ELEMENTS)
-    used = np.stack([non_zero[:, :, cut : cut + WORD_ELEMENTS].any(axis=2) for cut in cuts], axis=2)
+    cuts = range(0, stored.shape[2], word_elements)
+    used = np.stack([non_zero[:, :, cut : cut + word_elements].any(axis=2) for cut in cuts], axis=2)
     pixel_used, last_word = used.sum(axis=2), used[:, :, -1]
     row_at, row_in = _window_coordinates(conv, mapping, 0)
     column_at, column_in = _window_coordinates(conv, mapping, 1)
@@ -104,7 +114,7 @@ def unit_costs(conv: Convolution, mapping: Mapping, stored: npt.NDArray) -> Unit
 def _slices(columns: int, channels: int, config: CoreConfig, sparse: bool) -> int:
     """Pieces in which the codec handles a row: up to `codec_elements`, within an activation word and within a group."""
     elements = columns * channels
-    starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, WORD_ELEMENTS)).ravel()
+    starts = (np.arange(columns)[:, None] * channels + np.arange(0, channels, config.word_elements)).ravel()
     cuts = np.union1d(starts, np.arange(0, elements, WORD_ELEMENTS)) if sparse else starts
     lengths = np.diff(np.append(cuts, elements))
     return int(np.ceil(lengths / config.codec_elements).sum())
@@ -208,6 +218,7 @@ class PassSimulation:
         rows, columns = self.conv.output_size
         geometry, mapping = self.mapping.geometry, self.mapping
         window, latency = unit_window(self.config), write_latency(self.config)
+        array, stands = array_latency(self.config), self.results * result_cycles(self.config, self.collect)
         controllers = [_Controller(self.config) for _ in range(mapping.space_groups)]
         free = [(float(start), index) for index in range(mapping.space_groups)]
         collected = [0.0] * mapping.space_groups
@@ -236,14 +247,14 @@ class PassSimulation:
                     given,
                     int(self.costs.steps[row, column]),
                     int(self.costs.words[row, column]),
-                    int(self.costs.issues[row, column]),
-                    collected[index] - ARRAY_LATENCY,
+                    int(self.costs.issues[row, column]) + stands,
+                    collected[index] - array,
                 )
                 # Results but a unit's last are collected while others are computed: together they only take their time.
                 if first_result is None:
-                    first_result = end + ARRAY_LATENCY - (end - given) * (self.results - 1) / self.results
+                    first_result = end + array - (end - given) * (self.results - 1) / self.results
                 work += self.collect * self.results
-                post_free = max(post_free, end + ARRAY_LATENCY) + self.collect
+                post_free = max(post_free, end + array) + self.collect
                 post_free = max(post_free, first_result + work)
                 collected[index] = post_free
                 retired.append(max(post_free + latency, retired[-1] + 1))

@@ -28,23 +28,24 @@ class Place:
 
     Attributes:
         base: word with channel 0 of the first pixel's place; first_channel: of the pixels, where the map begins.
-        pixel_words, row_words: from a pixel and from a row to the next.
+        pixel_words, row_words: from a pixel and from a row to the next. word_elements: of a word.
     """
 
     base: int
     pixel_words: int
     row_words: int
     first_channel: int = 0
+    word_elements: int = WORD_ELEMENTS
 
     @property
     def first_word(self) -> int:
         """The word with the map's first channel."""
-        return self.base + self.first_channel // WORD_ELEMENTS
+        return self.base + self.first_channel // self.word_elements
 
     def end(self, rows: int, columns: int, channels: int) -> int:
         """The word after the last one of a map of this shape, relative to `base`."""
         last_pixel = (rows - 1) * self.row_words + (columns - 1) * self.pixel_words
-        return last_pixel + ceil_div(self.first_channel + channels, WORD_ELEMENTS)
+        return last_pixel + ceil_div(self.first_channel + channels, self.word_elements)
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Places:
     streamed: bool = False
 
 
-def streamed_places(conv: Convolution, mapping: Mapping) -> Places:
-    """Rings of rows, one behind the other, that feature maps stream through."""
+def streamed_places(conv: Convolution, mapping: Mapping, elements: int) -> Places:
+    """Rings of rows, one behind the other, that feature maps stream through, in words of so many elements."""
     input_row = conv.size[1] * mapping.input_pixel_words
     output_row = conv.output_size[1] * mapping.output_pixel_words
     return Places(
-        Place(0, mapping.input_pixel_words, input_row),
-        Place(mapping.input_ring * input_row, mapping.output_pixel_words, output_row),
+        Place(0, mapping.input_pixel_words, input_row, word_elements=elements),
+        Place(mapping.input_ring * input_row, mapping.output_pixel_words, output_row, word_elements=elements),
         streamed=True,
     )
 
@@ -80,13 +81,13 @@ def _walk(conv: Convolution, mapping: Mapping, config: CoreConfig) -> EdgeWalk:
 def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
-    Only nullhop needs that: the other dataflows run on maps that lie whole in memory, where they are as columns are.
+    Only nullhop on a core with rings needs that: where maps lie whole in memory, rows are as columns are.
     """
     top = conv.padding[0][0]
     tap, pool = conv.dilation[0], geometry.stride_rows
 
     def words(rows: int) -> int:
-        if mapping.run or mapping.sparse is not None:
+        if mapping.run or mapping.sparse is not None or not config.rings:
             return rows * row_words % _modulus(config)
         return rows % mapping.input_ring * row_words
 
@@ -202,10 +203,10 @@ def _sparse(conv: Convolution, mapping: Mapping, place: Place, config: CoreConfi
     return {"sparse": sparse_fields(conv, mapping, place.pixel_words, place.row_words, modulus, config)}
 
 
-def _packet(channels: int) -> tuple[int, int]:
-    """Index of the last word of a pixel with so many channels, and the elements valid in it."""
-    words = ceil_div(channels, WORD_ELEMENTS)
-    return words - 1, channels - (words - 1) * WORD_ELEMENTS
+def _packet(channels: int, elements: int) -> tuple[int, int]:
+    """Index of the last word, of so many elements, of a pixel with so many channels, and those valid in it."""
+    words = ceil_div(channels, elements)
+    return words - 1, channels - (words - 1) * elements
 
 
 def describe(
@@ -222,7 +223,7 @@ def describe(
 
     Its maps travel by stream, or lie in `places`; its weights stream in, or are `kept` from that word on.
     """
-    places = places or streamed_places(conv, mapping)
+    places = places or streamed_places(conv, mapping, config.word_elements)
     geometry = mapping.geometry
     last_pass = mapping.passes - 1
     final_maps = mapping.maps_of_pass(last_pass, conv.maps)
@@ -292,8 +293,8 @@ def _convolved(conv: Convolution, mapping: Mapping, places: Places, sparse: bool
     (rows, columns), place = conv.output_size, places.output
     fields = output_fields(place, rows, columns, conv.maps)
     if not mapping.merged:
-        pass_last, pass_tail = _packet(min(mapping.pass_maps, conv.maps))
-        final_last, final_tail = _packet(mapping.maps_of_pass(mapping.passes - 1, conv.maps))
+        pass_last, pass_tail = _packet(min(mapping.pass_maps, conv.maps), place.word_elements)
+        final_last, final_tail = _packet(mapping.maps_of_pass(mapping.passes - 1, conv.maps), place.word_elements)
         fields |= {"store_words_last": pass_last, "store_tail": pass_tail}
         fields |= {"final_store_words_last": final_last, "final_store_tail": final_tail}
     ring = {"ring_rows_last": mapping.output_ring - 1, "words": mapping.output_ring * place.row_words}
@@ -315,8 +316,8 @@ def input_fields(place: Place, rows: int, columns: int, channels: int) -> Fields
         "blocks_last": 0,
         "block_channels": channels,
         "final_block_channels": channels,
-        "block_words": ceil_div(channels, WORD_ELEMENTS),
-        "pixel_words": ceil_div(channels, WORD_ELEMENTS),
+        "block_words": ceil_div(channels, place.word_elements),
+        "pixel_words": ceil_div(channels, place.word_elements),
         "row_words": place.row_words,
         "base": place.base,
     }
@@ -324,7 +325,7 @@ def input_fields(place: Place, rows: int, columns: int, channels: int) -> Fields
 
 def output_fields(place: Place, rows: int, columns: int, channels: int) -> Fields:
     """The fields of an output that lies whole in memory and stays there."""
-    words_last, tail = _packet(channels)
+    words_last, tail = _packet(channels, place.word_elements)
     return {
         "rows_last": rows - 1,
         "columns_last": columns - 1,
@@ -358,6 +359,8 @@ def pack(fields: Fields, config: CoreConfig, layer: str) -> int:
         CompilerError: a value does not fit its field.
     """
     layout = descriptor_layout(config)
+    if not config.rings:
+        fields = _without_rings(fields)
     constant = layout.const(fields)
     for path, value, stored, shape in _leaves(layout, fields, constant):
         if int(value) != stored:
@@ -366,6 +369,22 @@ def pack(fields: Fields, config: CoreConfig, layer: str) -> int:
                 f"it has {Shape.cast(shape).width} bits"
             )
     return constant.as_bits()
+
+
+OF_RINGS = {
+    "input": ("ring_rows_last", "block_channels"),
+    "window": ("reach",),
+    "output": ("ring_rows_last", "store_words_last", "store_tail"),
+}
+"""The fields that a core without rings does not look at."""
+
+
+def _without_rings(fields: Fields) -> Fields:
+    """The fields with 0 in those that a core without rings has no bits for."""
+    return {
+        name: {**part, **dict.fromkeys(OF_RINGS[name], 0)} if name in OF_RINGS else part
+        for name, part in fields.items()
+    }
 
 
 def _leaves(

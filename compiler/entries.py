@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import numpy as np
@@ -23,7 +23,7 @@ from compiler.feature_maps import FeatureMap, ceil_div
 from compiler.operations import Convolve, HardwareOperation, Hold, Load, Operand, Slide, Store, VectorOperation
 from compiler.program import LayerProgram, fastest
 from compiler.weights import Beats, scaling_beats
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import Operation
 
 Locate = Callable[[FeatureMap], Place]
@@ -52,7 +52,8 @@ def locator(bases: dict[str, int]) -> Locate:
     """From feature maps to places, for buffers that begin at these words."""
 
     def locate(map: FeatureMap) -> Place:
-        return Place(bases[map.buffer] + map.offset, map.pixel_words, map.row_words, map.first_channel)
+        base = bases[map.buffer] + map.offset
+        return Place(base, map.pixel_words, map.row_words, map.first_channel, map.word_elements)
 
     return locate
 
@@ -100,7 +101,8 @@ def _no_weights(config: CoreConfig) -> Beats:
 
 def _start_of(place: Place) -> Place:
     """The place counted from the word with the map's first channel."""
-    return Place(place.first_word, place.pixel_words, place.row_words, place.first_channel % WORD_ELEMENTS)
+    first_channel = place.first_channel % place.word_elements
+    return replace(place, base=place.first_word, first_channel=first_channel)
 
 
 @_entry.register
@@ -157,8 +159,8 @@ def _(operation: VectorOperation, locate: Locate, config: CoreConfig) -> Entry:
     map, place = operation.output, locate(operation.output)
     source = operation.operands[0].map
     operands = [_operand(operand, locate, config) for operand in operation.operands]
-    words_last = ceil_div(operation.elements, WORD_ELEMENTS) - 1
-    beats = ceil_div(operation.elements - words_last * WORD_ELEMENTS, config.post_lanes)
+    words_last = ceil_div(operation.elements, config.word_elements) - 1
+    beats = ceil_div(operation.elements - words_last * config.word_elements, config.post_lanes)
     blocks_last = ceil_div(len(operation.scalings), config.post_beats) - 1
     fields = {
         "operation": int(operation.kind),

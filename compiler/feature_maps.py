@@ -14,9 +14,9 @@ MapShape = tuple[int, int, int]
 """Rows, columns and channels of a feature map."""
 
 
-def pixel_words(channels: int) -> int:
+def pixel_words(channels: int, word_elements: int = WORD_ELEMENTS) -> int:
     """Activation words of a pixel."""
-    return ceil_div(channels, WORD_ELEMENTS)
+    return ceil_div(channels, word_elements)
 
 
 def map_shape(shape: Shape) -> MapShape:
@@ -35,11 +35,12 @@ class Buffer:
     name: str
     pixels: int
     channels: int
+    word_elements: int = WORD_ELEMENTS
 
     @property
     def words(self) -> int:
         """Its length."""
-        return self.pixels * pixel_words(self.channels)
+        return self.pixels * pixel_words(self.channels, self.word_elements)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class FeatureMap:
         offset: words from the buffer's start to the pixel where the map begins; first_channel: where in its pixels.
         pixel_words: from a pixel to the next.
         ends_pixel: behind its channels only the unused elements of the pixel's last word follow.
+        word_elements: of a word of the memory.
     """
 
     tensor: str
@@ -65,11 +67,13 @@ class FeatureMap:
     first_channel: int
     pixel_words: int
     ends_pixel: bool = True
+    word_elements: int = WORD_ELEMENTS
 
     @classmethod
     def filling(cls, buffer: Buffer, shape: MapShape, zero_point: int) -> FeatureMap:
         """The map, named as the buffer, that fills a buffer."""
-        return cls(buffer.name, buffer.name, *shape, zero_point, 0, 0, pixel_words(buffer.channels))
+        words = pixel_words(buffer.channels, buffer.word_elements)
+        return cls(buffer.name, buffer.name, *shape, zero_point, 0, 0, words, word_elements=buffer.word_elements)
 
     @property
     def shape(self) -> MapShape:
@@ -94,12 +98,13 @@ class FeatureMap:
     @property
     def used_words(self) -> int:
         """Words of a pixel that hold the map's channels, if it is `readable`."""
-        return pixel_words(self.channels)
+        return pixel_words(self.channels, self.word_elements)
 
     @property
     def readable(self) -> bool:
         """Whether it can be read by itself: its channels begin with a word, and share none with other channels."""
-        return self.first_channel % WORD_ELEMENTS == 0 and (self.channels % WORD_ELEMENTS == 0 or self.ends_pixel)
+        whole = self.channels % self.word_elements == 0 or self.ends_pixel
+        return self.first_channel % self.word_elements == 0 and whole
 
     def part(self, tensor: str, shape: MapShape, *, first_pixel: int, first_channel: int) -> FeatureMap:
         """A tensor that is a part of this one, after so many pixels or channels."""
@@ -120,10 +125,11 @@ class FeatureMap:
         rows, columns, channels = shape
         if channels == self.channels:
             return replace(self, rows=rows, columns=columns)
-        alone = self.pixel_words * WORD_ELEMENTS == self.channels
-        if not alone or channels % WORD_ELEMENTS:
+        alone = self.pixel_words * self.word_elements == self.channels
+        if not alone or channels % self.word_elements:
             return None
-        return replace(self, rows=rows, columns=columns, channels=channels, pixel_words=pixel_words(channels))
+        words = pixel_words(channels, self.word_elements)
+        return replace(self, rows=rows, columns=columns, channels=channels, pixel_words=words)
 
     def flattened(self, largest: int) -> Iterator[FeatureMap]:
         """Views of at most `largest` rows and columns that hold the elements in order, the fewest pixels first."""

@@ -17,7 +17,7 @@ from compiler.placement import Placement
 from compiler.program import estimate
 from compiler.unused import with_zeros
 from compiler.vector import KINDS, NO_PADDING, Surroundings, copy, vector_operation
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from models.golden.fixed_point import INT8_RANGE
 from models.layers import (
     AveragePool2D,
@@ -62,7 +62,7 @@ class Lowered:
         Named after the first tensor that lies so.
         """
         lying = self.maps[name]
-        if lying.first_channel % WORD_ELEMENTS:
+        if lying.first_channel % lying.word_elements:
             return self.maps[lying.buffer]
         return self.maps[lying.tensor]
 
@@ -186,7 +186,7 @@ class _Lowering:
 
     def _fusing_pays(self, conv: Convolution, fused: Convolution) -> bool:
         """Whether a layer with its pooling is faster than on rsnn, which leaves the pooling to the vector unit."""
-        words = ceil_div(conv.maps, WORD_ELEMENTS)
+        words = ceil_div(conv.maps, self.config.word_elements)
 
         def cycles(one: Convolution) -> float:
             ways = candidates(one, self.config, words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.sparse_weights import SparsePlan
-from hw.config import PARAMETER_PLANES, WORD_ELEMENTS, CoreConfig
+from hw.config import PARAMETER_PLANES, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
 
@@ -201,9 +201,9 @@ def check_limits(
             )
 
 
-def _leave_pass_by_pass(conv: Convolution, pass_maps: int) -> bool:
+def _leave_pass_by_pass(conv: Convolution, pass_maps: int, config: CoreConfig) -> bool:
     """Whether each pass's maps are whole words of a pixel, so that they can leave as a feature map of their own."""
-    return pass_maps >= conv.maps or pass_maps % WORD_ELEMENTS == 0
+    return pass_maps >= conv.maps or pass_maps % config.word_elements == 0
 
 
 def least_words(conv: Convolution, config: CoreConfig, channel_groups: int) -> int:
@@ -212,11 +212,11 @@ def least_words(conv: Convolution, config: CoreConfig, channel_groups: int) -> i
     rows_out, columns_out = conv.output_size
     input_rows = min(len(geometry.rows), geometry.reach + 1)
     pass_maps = channel_groups * config.lanes
-    if _leave_pass_by_pass(conv, pass_maps):
-        output_words = columns_out * ceil_div(min(pass_maps, conv.maps), WORD_ELEMENTS)
+    if _leave_pass_by_pass(conv, pass_maps, config):
+        output_words = columns_out * ceil_div(min(pass_maps, conv.maps), config.word_elements)
     else:
-        output_words = rows_out * columns_out * ceil_div(conv.maps, WORD_ELEMENTS)
-    return input_rows * conv.size[1] * ceil_div(conv.channels, WORD_ELEMENTS) + output_words
+        output_words = rows_out * columns_out * ceil_div(conv.maps, config.word_elements)
+    return input_rows * conv.size[1] * ceil_div(conv.channels, config.word_elements) + output_words
 
 
 def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
@@ -225,7 +225,7 @@ def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
     pass_maps = channel_groups * config.lanes
     rows_out, columns_out = conv.output_size
     rows_in = len(geometry.rows)
-    in_words, out_words = ceil_div(conv.channels, WORD_ELEMENTS), ceil_div(conv.maps, WORD_ELEMENTS)
+    in_words, out_words = ceil_div(conv.channels, config.word_elements), ceil_div(conv.maps, config.word_elements)
     in_row = conv.size[1] * in_words
     total = config.activation_words
 
@@ -247,9 +247,9 @@ def _map(conv: Convolution, config: CoreConfig, channel_groups: int) -> Mapping:
         )
 
     everything_fits = rows_out * columns_out * out_words + rows_in * in_row <= total
-    if everything_fits or not _leave_pass_by_pass(conv, pass_maps):
+    if everything_fits or not _leave_pass_by_pass(conv, pass_maps, config):
         return mapping(rows_out, merged=True, pixel_words=out_words)
-    leaving_words = ceil_div(min(pass_maps, conv.maps), WORD_ELEMENTS)
+    leaving_words = ceil_div(min(pass_maps, conv.maps), config.word_elements)
     # Rows that the units under way may span; twice that, and rows are stored while others fill.
     span = ceil_div(unit_window(config), columns_out) + 1
     wanted = min(rows_in, geometry.reach + 1 + span * geometry.unit_rows)
@@ -299,7 +299,7 @@ def mappings_in_memory(conv: Convolution, config: CoreConfig, output_pixel_words
             output_ring=conv.output_size[0],
             resident=True,
             merged=True,
-            input_pixel_words=ceil_div(conv.channels, WORD_ELEMENTS),
+            input_pixel_words=ceil_div(conv.channels, config.word_elements),
             output_pixel_words=output_pixel_words,
         )
         for channel_groups, space_groups in config.splits

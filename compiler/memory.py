@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compiler.errors import CompilerError
 from compiler.feature_maps import Buffer
 from compiler.operations import HardwareOperation, Load, VectorOperation
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _too_large(
     lives: Mapping[str, Lifetime],
     config: CoreConfig,
 ) -> str:
-    word_bytes = WORD_ELEMENTS * config.activation_bits // 8
+    word_bytes = config.word_elements * config.activation_bits // 8
 
     def held(index: int) -> list[Buffer]:
         now = Lifetime(index, index)

@@ -9,7 +9,6 @@ import numpy as np
 
 from compiler.convolution import Convolution, Pair, with_more_maps
 from compiler.feature_maps import FeatureMap
-from hw.config import WORD_ELEMENTS
 from hw.control.descriptor import Operation
 from models.layers import Rounding
 
@@ -67,7 +66,7 @@ def elements_written(output: FeatureMap, *, fills_word: bool) -> int:
     """Channels that are computed for a pixel: the map's, and zeros to the end of the word if it `fills_word`."""
     if not (fills_word and output.ends_pixel):
         return output.channels
-    return output.channels + -output.end_channel % WORD_ELEMENTS
+    return output.channels + -output.end_channel % output.word_elements
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,7 +67,7 @@ class Placement:
             return part
         shape = self._input_shape(root) if root in self.graph.inputs else self._shape(root)
         rows, columns, channels = shape
-        buffer = self.buffers.setdefault(root, Buffer(root, rows * columns, channels))
+        buffer = self.buffers.setdefault(root, Buffer(root, rows * columns, channels, self.config.word_elements))
         return FeatureMap.filling(buffer, shape, zero_point)
 
     def part(self, piece: str, join: Join) -> FeatureMap:

@@ -8,7 +8,7 @@ from compiler.compiled import CompiledProgram
 from compiler.entries import Entry
 from compiler.network_program import NetworkProgram
 from compiler.operations import OPERATION_NAMES, Store, VectorOperation
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 def plan_rows(program: NetworkProgram, compiled: CompiledProgram) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def _mapping(entry: Entry) -> dict[str, Any]:
 
 def word_bytes(config: CoreConfig) -> int:
     """Bytes of an activation word."""
-    return WORD_ELEMENTS * config.activation_bits // 8
+    return config.word_elements * config.activation_bits // 8
 
 
 def _live_words(program: NetworkProgram, index: int) -> int:

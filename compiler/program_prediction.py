@@ -18,7 +18,7 @@ from compiler.network_program import NetworkProgram
 from compiler.operations import Hold, Load, Store, VectorOperation
 from compiler.prediction import DONE_LATENCY, Prediction, WeightStream, run_passes
 from compiler.program import TYPICAL_DENSITY, to_stored
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import Operation
 from hw.machine.entry_check import EntryCheck
 from hw.machine.program import entry_words
@@ -72,10 +72,11 @@ def _predict(program: NetworkProgram, stored: Stored) -> list[Prediction]:
         accepted = max(offered, weights.end)
         start = max(done, accepted) + 1
         # Meanwhile the next entry is fetched, if there is one.
-        weights.interrupted = (start + 1, start + 1 + words) if index + 1 < program.layers.stop else (0, 0)
+        ahead = config.lookahead and index + 1 < program.layers.stop
+        weights.interrupted = (start + 1, start + 1 + words) if ahead else (0, 0)
         done, operations = _run(entry, stored, config, start, accepted + WEIGHT_LATENCY, weights)
         found.append(Prediction(done - start, operations))
-        offered = start + words + ENTRY_LATENCY
+        offered = (start if config.lookahead else done) + words + ENTRY_LATENCY
     return found
 
 
@@ -105,9 +106,9 @@ def _run(
 def vector_cycles(operation: VectorOperation, config: CoreConfig) -> int:
     """Cycles from the start of the vector unit to its last beat: the formula of `hw.vector.unit.VectorUnit`."""
     latency, add_latency = _vector_latencies(config)
-    words = ceil_div(operation.elements, WORD_ELEMENTS)
-    beats = np.full(words, WORD_ELEMENTS // config.post_lanes)
-    beats[-1] = ceil_div(operation.elements - (words - 1) * WORD_ELEMENTS, config.post_lanes)
+    words = ceil_div(operation.elements, config.word_elements)
+    beats = np.full(words, config.word_elements // config.post_lanes)
+    beats[-1] = ceil_div(operation.elements - (words - 1) * config.word_elements, config.post_lanes)
     gathered, left = (np.ravel(part) for part in np.broadcast_arrays(_gathered(operation)[:, np.newaxis], beats))
     paced = np.maximum(gathered[1:], left[:-1]).sum()
     adding = add_latency if operation.kind == Operation.ADD else 0

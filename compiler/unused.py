@@ -13,7 +13,7 @@ from compiler.candidates import candidates
 from compiler.errors import CompilerError
 from compiler.mapping import ceil_div
 from compiler.operations import Convolve, HardwareOperation, Operand, Scaling, VectorOperation
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import Operation
 
 
@@ -32,7 +32,7 @@ def with_zeros(operations: Sequence[HardwareOperation], config: CoreConfig) -> t
             if _mixes_channels(operation, config) or (
                 isinstance(operation, VectorOperation) and operation.output.buffer in read
             ):
-                read.update(map.buffer for map in operation.reads if map.channels % WORD_ELEMENTS)
+                read.update(map.buffer for map in operation.reads if map.channels % map.word_elements)
         else:
             found.append(operation)
     return tuple(reversed(found))
@@ -53,22 +53,22 @@ def _filling(operation: Convolve | VectorOperation, config: CoreConfig) -> list[
         CompilerError: it cannot make zeros.
     """
     output, lanes = operation.output, config.lanes
-    missing = -output.end_channel % WORD_ELEMENTS
+    missing = -output.end_channel % output.word_elements
     lower, upper = operation.bounds
     if missing and not lower <= 0 <= upper:
         raise CompilerError(
             f"layer {operation.name}: its activations are never zero, so they cannot fill up the last word of a pixel "
-            f"for the convolution that reads them: give it a multiple of {WORD_ELEMENTS} channels"
+            f"for the convolution that reads them: give it a multiple of {output.word_elements} channels"
         )
     if isinstance(operation, Convolve):
         more = ceil_div(output.channels + missing, lanes) > ceil_div(output.channels, lanes)
     else:
-        more = output.channels + missing > WORD_ELEMENTS * min(map.used_words for map in operation.reads)
+        more = output.channels + missing > output.word_elements * min(map.used_words for map in operation.reads)
     if not (more and config.vector):
         return [replace(operation, fills_word=True)]
     # Of the word that a beat ends in, the beat fills the rest, up to its own end.
     first = ceil_div(output.end_channel, config.post_lanes) * config.post_lanes
-    if not -first % WORD_ELEMENTS:
+    if not -first % output.word_elements:
         return [operation]
     return [_zeros(operation, first), operation]
 
@@ -81,7 +81,7 @@ def _zeros(operation: Convolve | VectorOperation, first: int) -> VectorOperation
         layers=operation.layers,
         kind=Operation.SUM,
         operands=(Operand(map),),
-        output=replace(map, first_channel=first, channels=-first % WORD_ELEMENTS),
+        output=replace(map, first_channel=first, channels=-first % map.word_elements),
         scalings=(Scaling(0, 0),),
         lower=0,
         upper=0,

@@ -96,6 +96,8 @@ def _joined(planes: Beats, words: Beats, part: Part) -> Beats:
 def _planes(parameters: Beats, config: CoreConfig) -> Beats:
     """Stream beats of the parameters uint8[maps, PARAMETER_PLANES] of whole beats of `post_lanes` maps."""
     by_beat = parameters.reshape(-1, config.post_lanes, PARAMETER_PLANES).transpose(0, 2, 1)
+    if config.packed_parameters:
+        return by_beat.reshape(-1, config.lanes)
     width = config.parameter_chunks * config.lanes
     return np.pad(by_beat, ((0, 0), (0, 0), (0, width - config.post_lanes))).reshape(-1, config.lanes)
 

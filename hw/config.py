@@ -16,7 +16,7 @@ from typing import Any
 from amaranth.utils import ceil_log2
 
 WORD_ELEMENTS = 16
-"""Elements of an activation word: the width of NullHop's sparsity map, one bit an element."""
+"""Elements of an activation word, unless the configuration says otherwise: the width of NullHop's sparsity map."""
 
 PARAMETER_PLANES = 9
 """Bytes of a map's post-processing parameters: bias (4), multiplier (4), shift (1), least significant first."""
@@ -29,7 +29,16 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = ("sparse_streams", "vector", *DATAFLOWS)
+FLAGS = (
+    "product_registers",
+    "packed_parameters",
+    "single_port",
+    "sparse_streams",
+    "rings",
+    "lookahead",
+    "vector",
+    *DATAFLOWS,
+)
 """Parameters that are true or false."""
 
 
@@ -67,14 +76,31 @@ class CoreConfig:
         kernels. Of `rsnn` it is the number of kernels that share a group, at most as many as the maps of a group's
         parameters.
     post_lanes
-        Outputs that the post-processor finishes in a cycle. Divides 16, and for `nullhop` and `csc` also `lanes`.
+        Outputs that the post-processor finishes in a cycle. Divides `word_elements`, and for `nullhop` and `csc` also
+        `lanes`.
     post_dsps
         Multiplier blocks in each lane of the post-processor, 0 to 4; the rest of its 32 x 31 bit multiplier is built
         from LUTs. 3 suits blocks of 18 x 18 bits (ECP5), 4 suits blocks of 16 x 16 bits (iCE40).
+    word_elements
+        Activations of a word of the activation memory, each with a bit in NullHop's sparsity map: 16, or a smaller
+        power of two, for which all that handles words is as much smaller; then without `sparse_streams`, whose format
+        has maps of 16, and without `rsnn`.
+    product_registers
+        Registers before and behind the multipliers of the array and of the post-processor, for high clocks. Without
+        them (up to some 12 MHz on iCE40) a lane of the array is what a block with a multiplier, an adder and an
+        accumulator holds, and a group stands still until its result is taken; then with one accumulator, and 4
+        `post_dsps`.
     max_left_shift
         Largest left shift of a requantisation, that is, scales up to 2**max_left_shift.
     activation_banks, activation_depth
-        The activation memory: banks of `activation_depth` words of 16 activations. Both powers of two.
+        The activation memory: banks of `activation_depth` words of `word_elements` activations. Both
+        powers of two.
+    single_port
+        The activation memory, and the program memory of an accelerator, take a read or a write a cycle, and no
+        bitstream fills them: large RAM that needs no block RAM, such as iCE40's SB_SPRAM256KA.
+    packed_parameters
+        In the weight stream the post-processor's parameters are packed as densely as the weights; otherwise
+        `post_lanes` bytes take a beat of `lanes`. Needs `post_lanes` that divide `lanes`.
     weight_depth
         Words of `lanes` weights in the weight memory of each group. A power of two.
     stream_units
@@ -84,6 +110,14 @@ class CoreConfig:
         `sparse_streams`.
     sparse_streams
         Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
+    rings
+        Feature maps may stream through rings of rows, in blocks of channels, while a layer runs. An accelerator's
+        programs hold each map whole and load it in one block. Known fault: without rings convolutions with output
+        pixels of two words come out wrong; no board leaves them out.
+    lookahead
+        A layer's descriptor and weights may come while the layer before runs. Without it there is one descriptor at a
+        time, which is held by who offers it and not by the core too: hundreds of flip-flops less, and each layer
+        waits for its first weights.
     fetch_depth
         Activation words that a controller may have fetched ahead of its sparsity-map decoder.
     max_size, max_channels, max_kernel
@@ -91,7 +125,7 @@ class CoreConfig:
     vector
         Build the vector unit, which adds feature maps and pools over windows.
     nullhop, csc, rsnn
-        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide 16.
+        Build the front end of the dataflow; at least one of them. For `csc` `lanes` must divide `word_elements`.
     window_depth
         Vectors of `lanes` activations that a controller of `csc` holds; a power of two, at least 2. A vector is read
         once for all neighbouring outputs if the vectors under a window fit. Layers whose maps read channels of their
@@ -113,13 +147,19 @@ class CoreConfig:
     accumulators: int = 1
     post_lanes: int = 8
     post_dsps: int = 3
+    product_registers: bool = True
     max_left_shift: int = 1
+    word_elements: int = WORD_ELEMENTS
     activation_banks: int = 4
     activation_depth: int = 1024
+    single_port: bool = False
+    packed_parameters: bool = False
     weight_depth: int = 1024
     stream_units: int = 16
     codec_elements: int = 16
     sparse_streams: bool = True
+    rings: bool = True
+    lookahead: bool = True
     fetch_depth: int = 8
     max_size: int = 511
     max_channels: int = 4095
@@ -149,6 +189,7 @@ class CoreConfig:
         if not self.dataflows:
             raise ConfigurationError(f"{' and '.join(DATAFLOWS)} are left out: build at least one of them")
         for name in (
+            "word_elements",
             "activation_banks",
             "activation_depth",
             "weight_depth",
@@ -167,22 +208,42 @@ class CoreConfig:
             raise ConfigurationError(
                 f"codec_elements is {self.codec_elements}: give 1 to a core without sparse streams (sparse_streams)"
             )
-        if self.csc and WORD_ELEMENTS % self.lanes:
+        self._check_words()
+        if self.packed_parameters and self.lanes % self.post_lanes:
             raise ConfigurationError(
-                f"lanes is {self.lanes}: the csc dataflow needs a divisor of {WORD_ELEMENTS}, so leave it out (csc) or "
-                "give one"
+                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) for packed_parameters"
+            )
+        if not self.product_registers and (self.accumulators, self.post_dsps) != (1, 4):
+            raise ConfigurationError(
+                f"accumulators is {self.accumulators} and post_dsps {self.post_dsps}: give 1 and 4 to a core without "
+                "product_registers"
+            )
+        if self.csc and self.word_elements % self.lanes:
+            raise ConfigurationError(
+                f"lanes is {self.lanes}: the csc dataflow needs a divisor of {self.word_elements}, so leave it out "
+                "(csc) or give one"
             )
         if self.stream_units * self.activation_bits < WORD_ELEMENTS:
             raise ConfigurationError(
                 f"stream_units is {self.stream_units}: a beat must hold a sparsity map, "
                 f"so give at least {WORD_ELEMENTS // self.activation_bits}"
             )
-        if WORD_ELEMENTS % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
+        if self.word_elements % self.post_lanes or (self.dataflows != ("rsnn",) and self.lanes % self.post_lanes):
             raise ConfigurationError(
-                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {WORD_ELEMENTS}"
+                f"post_lanes is {self.post_lanes}: give a divisor of lanes ({self.lanes}) and of {self.word_elements}"
             )
         if self.rsnn:
             self._check_rsnn()
+
+    def _check_words(self) -> None:
+        if self.word_elements > WORD_ELEMENTS:
+            raise ConfigurationError(f"word_elements is {self.word_elements}: give at most {WORD_ELEMENTS}")
+        for name in ("sparse_streams", "rsnn"):
+            if self.word_elements < WORD_ELEMENTS and getattr(self, name):
+                raise ConfigurationError(
+                    f"word_elements is {self.word_elements}: give {WORD_ELEMENTS} to a core with {name}, or leave "
+                    "that out"
+                )
 
     def _check_rsnn(self) -> None:
         if self.scratchpad_depth < WORD_ELEMENTS:
@@ -264,7 +325,7 @@ class CoreConfig:
     @property
     def word_bits(self) -> int:
         """Bits of an activation word."""
-        return WORD_ELEMENTS * self.activation_bits
+        return self.word_elements * self.activation_bits
 
     @property
     def post_beats(self) -> int:
@@ -280,6 +341,11 @@ class CoreConfig:
     def parameter_chunks(self) -> int:
         """Beats of the weight stream that hold a byte of the parameters of `post_lanes` maps."""
         return -(-self.post_lanes // self.lanes)
+
+    @property
+    def parameter_parts(self) -> int:
+        """Byte planes of the parameters of `post_lanes` maps that a beat of the weight stream holds."""
+        return self.lanes // self.post_lanes if self.packed_parameters else 1
 
     @property
     def window_banks(self) -> int:
@@ -309,7 +375,7 @@ class CoreConfig:
     @property
     def max_channel_words(self) -> int:
         """Activation words of a pixel with the most channels."""
-        return -(-self.max_channels // WORD_ELEMENTS)
+        return -(-self.max_channels // self.word_elements)
 
     @property
     def activation_address_bits(self) -> int:
@@ -344,6 +410,9 @@ class AcceleratorConfig:
         Most entries of a program: entries whose counters are kept.
     link_words
         Most words of 32 bits that a frame of the link carries.
+    activity_counters
+        Count what a layer's cycles went into, for each entry; without it only the cycles are kept, and the other fields
+        of a record read 0.
 
     Raises
     ------
@@ -355,6 +424,7 @@ class AcceleratorConfig:
     program_depth: int = 8192
     max_entries: int = 128
     link_words: int = 256
+    activity_counters: bool = True
 
     def __post_init__(self) -> None:
         lanes, beat = self.core.lanes, self.core.stream_units * self.core.activation_bits
@@ -368,6 +438,8 @@ class AcceleratorConfig:
         self._at_most("program_depth", REGION_BYTES // lanes)
         self._at_most("max_entries", REGION_BYTES // COUNTER_RECORD_BYTES)
         self._at_most("link_words", 2**16 - 1)
+        if self.activity_counters not in (False, True):
+            raise ConfigurationError(f"activity_counters is {self.activity_counters!r}: give one of False, True")
 
     def _at_most(self, name: str, limit: int) -> None:
         value = getattr(self, name)
@@ -382,6 +454,16 @@ class AcceleratorConfig:
     def fingerprint(self) -> int:
         """32 bits that tell what a program must be compiled for: the core, and the layout of program entries."""
         return fingerprint({**self.core.as_dict(), "program_depth": self.program_depth})
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits for the index of an entry, and for a number of entries that is too high."""
+        return (self.max_entries + 1).bit_length()
+
+    @property
+    def program_word_bits(self) -> int:
+        """Bits for a number of words of the program memory, and for one that is too high."""
+        return (self.program_depth + 1).bit_length()
 
     @property
     def program_bytes(self) -> int:

@@ -98,6 +98,7 @@ class Board:
             resources=family.resources,
             multiplier=family.multiplier,
             memory_bits=dict(family.memory_bits),
+            luts=family.luts,
             floorplan=self.floorplan,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boards.platform.repairs import open_carry_chains
 from boards.synthesis.flow import TOP
-from boards.synthesis.targets import Resource
+from boards.synthesis.targets import ICE40_LUTS, Resource
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Family:
         The metrics of a budget that yosys can count: a name, and the prefixes of the cells.
     resources, multiplier, memory_bits
         As in `boards.synthesis.targets.Target`.
+    luts
+        As in `boards.synthesis.targets.Target`, too.
     repair
         Changes the netlist, a JSON file, before the placer takes it; called with its top module, too.
     """
@@ -50,6 +52,7 @@ class Family:
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: tuple[tuple[str, int], ...]
+    luts: tuple[str, ...] = ()
     repair: Callable[[Path, str], None] | None = None
 
     @property
@@ -110,6 +113,7 @@ ICE40 = Family(
     ),
     multiplier="SB_MAC16",
     memory_bits=(("SB_RAM40_4K", 4 << 10), ("SB_SPRAM256KA", 256 << 10)),
+    luts=ICE40_LUTS,
 )
 
 GW1N = Family(

@@ -19,6 +19,7 @@ from boards.synthesis.netlist import CELLS, LEFT_MEMORIES, MEMORIES, Demand, Net
 from boards.synthesis.report import Report, read_clock, read_usage
 from boards.synthesis.targets import Target
 from boards.synthesis.tools import CircuitError, check_faults, first_error, run_tool
+from hw.memory.single_port_memory import UNFILLED
 
 TOP = "top"
 SEED = "1"
@@ -38,6 +39,9 @@ RELAX_COLLISIONS = (
     "t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i r:TRANSPARENCY_MASK=1'0 %i"
 )
 
+# RAM with one port cannot be initialised, and yosys takes it for no memory that is.
+LEAVE_UNFILLED = f"delete t:$meminit_v2 r:MEMID=*{UNFILLED}* %i"
+
 # Amaranth names the elements of an array `a[0]`, `a[1]`, ..., and abc9's input names the bits of wire `a` so: with
 # both it dies without a word.
 HIDE_ELEMENTS = "rename -hide w:*]"
@@ -46,16 +50,24 @@ HIDE_ELEMENTS = "rename -hide w:*]"
 def yosys_script(target: Target) -> str:
     """The yosys script that makes ``top.json`` of ``top.il``, and what `read_netlist` reads on the way."""
     synthesis = f"{target.synthesis} -top {TOP}"
+    mapping = [f"{synthesis} -run map_ffram: -json {TOP}.json"]
+    if target.luts:
+        mapping = [
+            f"{synthesis} -run map_ffram:map_luts",
+            *target.luts,
+            f"{synthesis} -run map_cells: -json {TOP}.json",
+        ]
     return "\n".join(
         (
             f"read_rtlil {TOP}.il",
             HIDE_ELEMENTS,
             RELAX_COLLISIONS,
+            LEAVE_UNFILLED,
             f"{synthesis} -run begin:map_ram",
             f"tee -q -o {MEMORIES} dump t:$mem_v2",
             f"{synthesis} -run map_ram:map_ffram",
             f"tee -q -o {LEFT_MEMORIES} select -list t:$mem_v2",
-            f"{synthesis} -run map_ffram: -json {TOP}.json",
+            *mapping,
             f"tee -q -o {CELLS} stat -json",
             "",
         )

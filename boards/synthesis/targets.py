@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from boards.synthesis.floorplan import Floorplan, SiteRows
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Target:
         The cell that is a hard multiplier.
     memory_bits
         The cells that are memories on the chip, by prefix, with the bits that one holds.
+    luts
+        Yosys commands to take for the step of `synthesis` that makes look-up tables, if not its own.
     floorplan
         Where its multipliers and memories are, if those of an array are to be put side by side.
     """
@@ -65,6 +67,7 @@ class Target:
     resources: tuple[Resource, ...]
     multiplier: str
     memory_bits: Mapping[str, int]
+    luts: tuple[str, ...] = ()
     floorplan: Floorplan | None = None
 
     def configure(self, groups: int | None = None, lanes: int | None = None) -> CoreConfig:
@@ -79,7 +82,7 @@ class Target:
         lanes = self.config.lanes if lanes is None else lanes
         # As many outputs are finished in a cycle as before, if the lanes can be divided by that.
         post_lanes = gcd(self.config.post_lanes, lanes)
-        csc = self.config.csc and lanes > 0 and WORD_ELEMENTS % lanes == 0
+        csc = self.config.csc and lanes > 0 and self.config.word_elements % lanes == 0
         return self.config.with_changes(groups=groups, lanes=lanes, post_lanes=post_lanes, csc=csc)
 
 
@@ -131,6 +134,16 @@ ECP5 = Target(
     floorplan=LFE5U_85F,
 )
 
+ICE40_LUTS = (
+    "techmap -map +/ice40/latches_map.v",
+    "abc -dress -lut 4",
+    "ice40_wrapcarry -unwrap",
+    "techmap -map +/ice40/ff_map.v",
+    "clean",
+    "opt_lut -tech ice40",
+)
+"""In place of abc9, which maps for speed: cells are what iCE40 lacks."""
+
 ICE40 = Target(
     name="ice40",
     part="Lattice iCE40 UP5K-SG48",
@@ -168,6 +181,7 @@ ICE40 = Target(
     ),
     multiplier="SB_MAC16",
     memory_bits={"SB_RAM40_4K": 4 << 10, "SB_SPRAM256KA": 256 << 10},
+    luts=ICE40_LUTS,
 )
 
 TARGETS = {target.name: target for target in (ECP5, ICE40)}

@@ -84,6 +84,13 @@ def test_a_network_comes_along(run, builds, tmp_path):
     assert program.config == board.accelerator and program.image == image
 
 
+def test_a_network_that_no_bitstream_can_hold_lies_beside_it(run, builds, tmp_path):
+    status, said, _ = run("--board", "icebreaker", "--network", "lenet5", "--output", tmp_path)
+    assert status == 0 and "bytes, to be loaded by" in said
+    ((board, folder, _, image),) = builds
+    assert image is None and read_program(folder / "lenet5.skip").config == board.accelerator
+
+
 def test_dataflows_can_be_chosen(run, builds, tmp_path):
     assert run("--board", "ulx3s_85f", "--dataflows", "nullhop,csc", "--output", tmp_path)[0] == 0
     assert builds[0][0].accelerator.core.csc

@@ -1,13 +1,13 @@
 """Framing: the bytes of frames to the bytes on a line, and back. See `hw.bus.protocol` for the format.
 
-Encoder and decoder compute the CRC with `amaranth.lib.crc`, a byte a cycle.
+Encoder and decoder have the CRC computed by a `FrameCheck`, which those may share that do not work at the same time.
 """
 
 from __future__ import annotations
 
 from amaranth import Const, Mux, Signal, unsigned
 from amaranth.hdl import Module, Value
-from amaranth.lib import crc, data, enum, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.protocol import CHECK_BYTES, ESCAPE, ESCAPED, FLAG, FRAME_CHECK
@@ -15,8 +15,49 @@ from hw.bus.protocol import CHECK_BYTES, ESCAPE, ESCAPED, FLAG, FRAME_CHECK
 BYTE_BITS = 8
 
 
-def _check_processor() -> crc.Processor:
-    return FRAME_CHECK(BYTE_BITS).create()
+class CheckPort(wiring.Signature):
+    """What a user of a `FrameCheck` sees.
+
+    Members
+    -------
+    start, valid, data
+        Out: begin a frame; with `valid`, `data` is its next byte.
+    crc, intact
+        In: the CRC of the bytes before this cycle; they are a frame with the right CRC at its end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "start": Out(1),
+                "valid": Out(1),
+                "data": Out(BYTE_BITS),
+                "crc": In(FRAME_CHECK.crc_width),
+                "intact": In(1),
+            }
+        )
+
+
+class FrameCheck(wiring.Component):
+    """Computes the CRC of a frame with `amaranth.lib.crc`, a byte a cycle.
+
+    Ports: `user` In `CheckPort`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"user": In(CheckPort())})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.processor = processor = FRAME_CHECK(BYTE_BITS).create()
+        m.d.comb += [
+            processor.start.eq(self.user.start),
+            processor.valid.eq(self.user.valid),
+            processor.data.eq(self.user.data),
+            self.user.crc.eq(processor.crc),
+            self.user.intact.eq(processor.match_detected),
+        ]
+        return m
 
 
 def _flipped_if(escaped: Value, byte: Value) -> Value:
@@ -65,6 +106,8 @@ class FrameDecoder(wiring.Component):
     items : Out stream of `FrameItem`
     deaf : In
         Drop all bytes, and the frame under way. To be raised only while no item waits.
+    check : Out(CheckPort())
+        Not used while it is deaf.
     """
 
     def __init__(self, shortest: int, longest: int) -> None:
@@ -76,6 +119,7 @@ class FrameDecoder(wiring.Component):
                 "bytes": In(stream.Signature(BYTE_BITS)),
                 "items": Out(stream.Signature(FrameItem(longest))),
                 "deaf": In(1),
+                "check": Out(CheckPort()),
             }
         )
 
@@ -84,7 +128,7 @@ class FrameDecoder(wiring.Component):
         byte, item = self.bytes.payload, self.items.payload
         hunting, escaped, length, beyond = Signal(init=1), Signal(), Signal.like(item.index), Signal()
         is_flag, is_data, full, taken = Signal(), Signal(), Signal(), Signal()
-        m.submodules.check = check = _check_processor()
+        check = self.check
         m.d.comb += [
             is_flag.eq(byte == FLAG),
             is_data.eq(~hunting & ~is_flag & (escaped | (byte != ESCAPE))),
@@ -92,7 +136,7 @@ class FrameDecoder(wiring.Component):
             item.end.eq(is_flag),
             item.data.eq(_flipped_if(escaped, byte)),
             item.index.eq(length),
-            item.fault.eq(self._fault(check.match_detected & ~escaped, length, beyond)),
+            item.fault.eq(self._fault(check.intact & ~escaped, length, beyond)),
             self.items.valid.eq(
                 self.bytes.valid & ~self.deaf & ((is_flag & ~hunting & ((length != 0) | escaped)) | (is_data & ~full))
             ),
@@ -133,14 +177,25 @@ class FrameEncoder(wiring.Component):
     -----
     frames : In stream of `FrameByte`
     bytes : Out stream of 8 bits
+    check : Out(CheckPort())
+        Not used while it is not `busy`, but started in the cycle before.
+    busy : Out
+        The first flag of a frame has left, and the last one has not.
     """
 
     def __init__(self) -> None:
-        super().__init__({"frames": In(stream.Signature(FrameByte())), "bytes": Out(stream.Signature(BYTE_BITS))})
+        super().__init__(
+            {
+                "frames": In(stream.Signature(FrameByte())),
+                "bytes": Out(stream.Signature(BYTE_BITS)),
+                "check": Out(CheckPort()),
+                "busy": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.check = check = _check_processor()
+        check = self.check
         place, escaped = Signal(range(CHECK_BYTES)), Signal()
         byte, escapes, sent = Signal(BYTE_BITS), Signal(), Signal()
         with m.FSM() as fsm:
@@ -170,6 +225,7 @@ class FrameEncoder(wiring.Component):
                 m.d.comb += [self.bytes.valid.eq(1), self.bytes.payload.eq(FLAG)]
                 with m.If(self.bytes.ready):
                     m.next = "OPEN"
+        m.d.comb += self.busy.eq(~fsm.ongoing("OPEN"))
         stuffing = fsm.ongoing("FRAME") | fsm.ongoing("CHECK")
         m.d.comb += [
             escapes.eq(((byte == FLAG) | (byte == ESCAPE)) & ~escaped),

@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.bus.framing import BYTE_BITS, FrameByte, FrameDecoder, FrameEncoder, FrameFault
+from hw.bus.framing import BYTE_BITS, FrameByte, FrameCheck, FrameDecoder, FrameEncoder, FrameFault
 from hw.bus.host_bus import ADDRESS_BITS, DATA_BITS, WORD_BYTES, BusError, HostBus
 from hw.bus.protocol import (
     CHECK_BYTES,
@@ -51,8 +51,8 @@ class HostLink(wiring.Component):
     is carried out. One with the last one's is answered as that was, from a memory, and not carried out again. Nothing
     else has an effect, but a SYNC, after which its number is the last one's. A frame that is refused changes nothing.
 
-    Bytes that arrive after the end of a frame are dropped until its response, but for the CRC, is almost out. The frame
-    that they belong to is dropped with them, without a word.
+    Bytes that arrive after the end of a frame are dropped until its response has left, which needs the one `FrameCheck`
+    that there is. The frame that they belong to is dropped with them, without a word.
 
     Cycles, if `bytes_out` and `bus.request` are not waited for: a frame of b bytes on the line takes b cycles to
     arrive. From its last flag to the first one of the response it takes 2 cycles if the bus is not needed, or else
@@ -110,8 +110,19 @@ class HostLink(wiring.Component):
             self._carry_out(m, store)
             with m.State("RESPOND"):
                 self._respond(m, register.i, store)
-        m.d.comb += decoder.deaf.eq(~fsm.ongoing("RECEIVE"))
+        m.d.comb += decoder.deaf.eq(~fsm.ongoing("RECEIVE") | encoder.busy)
+        self._check(m, decoder, encoder)
         return m
+
+    def _check(self, m: Module, decoder: FrameDecoder, encoder: FrameEncoder) -> None:
+        """The decoder's frames are checked, or while it is deaf the encoder's."""
+        m.submodules.check = check = FrameCheck()
+        user = check.user
+        for name in ("start", "valid", "data"):
+            of_decoder, of_encoder = getattr(decoder.check, name), getattr(encoder.check, name)
+            m.d.comb += getattr(user, name).eq(Mux(decoder.deaf, of_encoder, of_decoder))
+        for port in (decoder.check, encoder.check):
+            m.d.comb += [port.crc.eq(user.crc), port.intact.eq(user.intact)]
 
     def _place(self, word: Value, *, read: bool) -> Value:
         """Where in the memory a word lies that has been read, or is to be written: each kind has a half."""

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.block_slicer import BlockSlice, BlockSlicer
 from hw.control.units import UnitTag
 from hw.control.writer import Destination
@@ -133,8 +133,8 @@ class ResultCollector(wiring.Component):
             post.slot.eq(group * config.post_beats + beat),
             post.pool_first.eq(tag.pool_first),
             post.pool_last.eq(tag.pool_last),
-            post.destination.address.eq(tag.address + channel // WORD_ELEMENTS),
-            post.destination.slice.eq(channel % WORD_ELEMENTS // config.post_lanes),
+            post.destination.address.eq(tag.address + channel // config.word_elements),
+            post.destination.slice.eq(channel % config.word_elements // config.post_lanes),
             post.destination.complete.eq(pixel_done & tag.pool_last),
             post.destination.sequence.eq(tag.sequence),
         ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth import Mux, Signal
+from amaranth import Const, Mux, Signal
 from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import OutputLayout
 from hw.memory.activation import activation_word
 from hw.memory.word_reader import WordReader, WordRequest
@@ -18,8 +18,8 @@ from hw.stream.register import StreamRegister
 class StoreContext(data.StructLayout):
     """What a stored word is: its valid elements, and whether the packet ends with it."""
 
-    def __init__(self) -> None:
-        super().__init__({"count": range(WORD_ELEMENTS + 1), "last": 1})
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__({"count": range(config.word_elements + 1), "last": 1})
 
 
 class FeatureStore(wiring.Component):
@@ -51,9 +51,9 @@ class FeatureStore(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request = WordRequest(self.config, StoreContext())
+        request = WordRequest(self.config, StoreContext(self.config))
         m.submodules.walk_register = walk_register = StreamRegister(request)
-        m.submodules.reader = reader = WordReader(self.config, StoreContext())
+        m.submodules.reader = reader = WordReader(self.config, StoreContext(self.config))
         connect(m, producer=walk_register.o, consumer=reader.requests)
         connect(m, producer=reader.request, consumer=flipped(self.request))
         connect(m, producer=flipped(self.response), consumer=reader.response)
@@ -84,18 +84,20 @@ class FeatureStore(wiring.Component):
         row_address = Signal.like(layout.base)
         pixel_address = Signal.like(layout.base)
         ring_row = Signal.like(layout.ring_rows_last)
-        words_last = Mux(self.final, layout.final_store_words_last, layout.store_words_last)
-        tail = Mux(self.final, layout.final_store_tail, layout.store_tail)
+        words_last, tail = layout.final_store_words_last, layout.final_store_tail
+        if self.config.rings:
+            words_last = Mux(self.final, words_last, layout.store_words_last)
+            tail = Mux(self.final, tail, layout.store_tail)
         pixel_done = word == words_last
         row_done = pixel_done & (column == layout.columns_last)
-        wrap = ring_row == layout.ring_rows_last
+        wrap = ring_row == layout.ring_rows_last if self.config.rings else Const(0)
         next_row_address = Mux(wrap, layout.base, row_address + layout.row_words)
         m.d.comb += [
             steps.valid.eq(self.busy & (self.rows_finished > rows_walked)),
             steps.payload.address.eq(pixel_address + word),
             steps.payload.read.eq(1),
             steps.payload.keep.eq(1),
-            steps.payload.meta.count.eq(Mux(pixel_done, tail, WORD_ELEMENTS)),
+            steps.payload.meta.count.eq(Mux(pixel_done, tail, self.config.word_elements)),
             steps.payload.meta.last.eq(row_done),
         ]
         with m.If(steps.valid & steps.ready):

@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import LayerDescriptor
 from hw.control.result_slicer import ResultSlice, ResultSlicer
 from hw.control.sparse_layout import map_beats
@@ -210,8 +210,8 @@ class SegmentCollector(wiring.Component):
                 self.beats.valid.eq(read),
                 turn.eq(pixel),
                 post.parameters.eq(Mux(self.parity, config.groups * config.post_beats, 0) + beat),
-                post.destination.address.eq(address + channel // WORD_ELEMENTS),
-                post.destination.slice.eq(channel % WORD_ELEMENTS // lanes),
+                post.destination.address.eq(address + channel // config.word_elements),
+                post.destination.slice.eq(channel % config.word_elements // lanes),
                 post.destination.complete.eq(last_beat),
                 post.destination.sequence.eq(number),
             ]

@@ -41,7 +41,8 @@ class Sequencer(wiring.Component):
     """Runs the passes of a layer and tells everyone where they are.
 
     A layer starts when its descriptor is taken and is done when its last packet has left, or its last activation is
-    in memory. A pass starts as soon as its weights are in memory; a layer that only moves a map has none.
+    in memory. Without `lookahead` the descriptor is not held here, and taken at the end of its layer: it must stay as
+    it is until then. A pass starts as soon as its weights are in memory; a layer that only moves a map has none.
 
     Ports: `layers` In, `reports` Out; `layer` (the descriptor, held), `weights_base`, `parity`, `first_channel`,
     `final` (last pass), `blocks_last`, of a core with rsnn `map_beats_last`; pulses at the start of a pass: `start`,
@@ -105,9 +106,7 @@ class Sequencer(wiring.Component):
             with m.State("TAKE"):
                 # A cycle of its own: the state alone enables the many registers of the descriptor.
                 upcoming = self.layers.payload
-                m.d.comb += self.layers.ready.eq(1)
                 m.d.sync += [
-                    layer.eq(upcoming),
                     pass_index.eq(0),
                     self.first_channel.eq(upcoming.output.first_channel),
                 ]
@@ -140,6 +139,12 @@ class Sequencer(wiring.Component):
                 with m.If(self.reports.ready):
                     m.next = "IDLE"
         m.d.comb += self.busy.eq(~states.ongoing("IDLE"))
+        if self.config.lookahead:
+            m.d.comb += self.layers.ready.eq(states.ongoing("TAKE"))
+            with m.If(self.layers.ready):
+                m.d.sync += layer.eq(self.layers.payload)
+        else:
+            m.d.comb += [layer.eq(self.layers.payload), self.layers.ready.eq(self.reports.valid & self.reports.ready)]
         self._count(m, states)
         return m
 
@@ -185,5 +190,5 @@ class Sequencer(wiring.Component):
         m.d.sync += [report.cycles.eq(report.cycles + 1), report.weights.eq(report.weights + waiting)]
         with m.If(self.reports.valid):
             m.d.sync += report.eq(report)
-        with m.If(self.layers.valid & self.layers.ready):
+        with m.If(states.ongoing("TAKE")):
             m.d.sync += [report.eq(0), report.cycles.eq(1)]

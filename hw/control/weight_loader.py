@@ -24,7 +24,8 @@ class WeightLoader(wiring.Component):
     """Takes the weight stream of a layer, pass by pass and block by block, while earlier passes compute.
 
     A block begins with its parameters: for each of the post-processor's beats of a group, PARAMETER_PLANES planes of
-    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats. Then come `words` weight words,
+    `post_lanes` bytes, each in the lowest bytes of `parameter_chunks` stream beats, or `parameter_parts` of them in one
+    beat, which then takes as many cycles. Then come `words` weight words,
     stored from the ring's write pointer on in all groups that hold this block (those with group = block, modulo
     channel_groups); on the vector unit `words` is 0, and a block is its parameters. The first channel_groups blocks of
     a pass start at the same address, the next ones behind them, and so on. At most two passes are held: the one that
@@ -34,7 +35,8 @@ class WeightLoader(wiring.Component):
     Words are packed into beats of a byte a lane (see `weight_beat`); a block's parameters and its first word begin a
     beat. A beat a cycle, and no more than a word a cycle.
 
-    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded); `beats` In stream of
+    Ports: `layers` In stream (a descriptor is taken when the one before is wholly loaded; without `lookahead` it must
+    stay as it is until it is loaded itself); `beats` In stream of
     `weight_beat`; `weight_address`, `weight_data`, `weight_enable` (one bit a group); `parameters` Out (valid,
     payload); `loaded` (pulse: a pass is complete in memory); `release` (pulse: the oldest pass is finished) with
     `released_words`.
@@ -61,6 +63,8 @@ class WeightLoader(wiring.Component):
         m = Module()
         config = self.config
         layer = Signal(LayerDescriptor(config))
+        if not config.lookahead:
+            m.d.comb += layer.eq(self.layers.payload)
         passes = Signal.like(layer.passes_last)
         held = Signal(range(3))
         parity = Signal()
@@ -90,7 +94,7 @@ class WeightLoader(wiring.Component):
             parameter.plane.eq(plane),
         ]
         parameter_beat = Signal()
-        plane_there = self._gather_plane(m, parameter_beat)
+        plane_there, planes_used = self._gather_plane(m, parameter_beat)
         block_done, pass_done = Signal(), Signal()
         weighs = Signal()
         there, used_up = self._unpack(m, weighs, last_word)
@@ -107,14 +111,17 @@ class WeightLoader(wiring.Component):
                 m.d.comb += self.layers.ready.eq(1)
                 with m.If(self.layers.valid):
                     upcoming = self.layers.payload
-                    m.d.sync += [layer.eq(upcoming), passes.eq(0)]
+                    m.d.sync += passes.eq(0)
+                    if config.lookahead:
+                        m.d.sync += layer.eq(upcoming)
                     with m.If(has_place(upcoming)):
                         m.d.sync += start.eq(upcoming.weights.base)
                     m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
+                takes = (held != 2) & ~holds
                 m.d.comb += [
-                    self.beats.ready.eq((held != 2) & ~holds),
-                    parameter_beat.eq(self.beats.valid & self.beats.ready),
+                    self.beats.ready.eq(takes & planes_used),
+                    parameter_beat.eq(self.beats.valid & takes),
                     self.parameters.valid.eq(parameter_beat & plane_there),
                 ]
                 with m.If((held != 2) & holds):
@@ -161,20 +168,24 @@ class WeightLoader(wiring.Component):
         ]
         return m
 
-    def _gather_plane(self, m: Module, beat: Value) -> Value:
-        """Put the parameters' bytes together; returns whether this beat is the last of them."""
+    def _gather_plane(self, m: Module, beat: Value) -> tuple[Value, Value]:
+        """Put a plane together, or take it out; returns whether it is there, and whether its beat is used up."""
         word, chunks = Value.cast(self.beats.payload), self.config.parameter_chunks
         into = Value.cast(self.parameters.payload.data)
         if chunks == 1:
-            m.d.comb += into.eq(word)
-            return Const(1)
+            part = Signal(range(self.config.parameter_parts))
+            used_up = part == self.config.parameter_parts - 1
+            m.d.comb += into.eq(word.word_select(part, len(into)))
+            with m.If(beat):
+                m.d.sync += part.eq(Mux(used_up, 0, part + 1))
+            return Const(1), used_up
         before, chunk = Signal((chunks - 1) * len(word)), Signal(range(chunks))
         last = chunk == chunks - 1
         bytes_so_far = Cat(before, word)
         m.d.comb += into.eq(bytes_so_far)
         with m.If(beat):
             m.d.sync += [before.eq(bytes_so_far[len(word) :]), chunk.eq(Mux(last, 0, chunk + 1))]
-        return last
+        return last, Const(1)
 
     def _unpack(self, m: Module, weighs: Value, last: Value) -> tuple[Value, Value]:
         """Take `weight_data` from the beats; returns whether there is a word, and whether the beat is used up with it.

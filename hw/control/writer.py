@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.units import unit_window
 from hw.memory.activation import ActivationWrite
 from hw.post.layouts import PostOutput
@@ -23,7 +23,7 @@ class Destination(data.StructLayout):
         super().__init__(
             {
                 "address": config.activation_address_bits,
-                "slice": range(WORD_ELEMENTS // config.post_lanes),
+                "slice": range(config.word_elements // config.post_lanes),
                 "complete": 1,
                 "sequence": range(unit_window(config)),
             }
@@ -56,7 +56,7 @@ class ResultWriter(wiring.Component):
             self.outputs.ready.eq(self.writes.ready),
             self.writes.valid.eq(self.outputs.valid),
             write.address.eq(output.destination.address),
-            Value.cast(write.data).eq(Value.cast(output.data).replicate(WORD_ELEMENTS // lanes)),
+            Value.cast(write.data).eq(Value.cast(output.data).replicate(self.config.word_elements // lanes)),
             write.enable.eq(chosen),
             self.complete.valid.eq(self.outputs.valid & self.outputs.ready & output.destination.complete),
             self.complete.payload.eq(output.destination.sequence),

@@ -7,12 +7,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import CoreConfig
+from hw.mac.fused_group import FusedMacGroup
 from hw.mac.group import MacGroup
 from hw.mac.operands import Operands, Results
 
 
 class MacArray(wiring.Component):
     """`groups` x `lanes` multipliers: `MacGroup`s, each with its contract, that know nothing of each other.
+
+    Without `product_registers` they are `FusedMacGroup`s.
 
     Parameters
     ----------
@@ -26,8 +29,6 @@ class MacArray(wiring.Component):
     results : G Out streams of Results(config, tag_shape)
     """
 
-    latency = MacGroup.latency
-
     def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
         self.config = config
         self.tag_shape = tag_shape
@@ -40,8 +41,9 @@ class MacArray(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kind = MacGroup if self.config.product_registers else FusedMacGroup
         for number in range(self.config.groups):
-            m.submodules[f"group_{number}"] = group = MacGroup(self.config, self.tag_shape)
+            m.submodules[f"group_{number}"] = group = kind(self.config, self.tag_shape)
             connect(m, operands=flipped(self.operands[number]), group=group.operands)
             connect(m, group=group.results, results=flipped(self.results[number]))
         return m

@@ -7,14 +7,14 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.host_bus import REGION_BITS, WINDOW_TIMEOUT, BusError, BusRequest, BusResponse, HostBus, Region
+from hw.bus.host_bus import REGION_BITS, WINDOW_TIMEOUT, BusError, BusResponse, HostBus, Region
 from hw.machine.target import OFFSET_BITS, BusTarget
 
 _TARGETS = {region: region.name.lower() for region in Region}
 
 
 class BusDecoder(wiring.Component):
-    """Registers a request, shows it to its target, and registers the answer. At least 3 cycles a request.
+    """Shows a request to its target, and registers the answer. At least 3 cycles a request, which is taken at its end.
 
     A request to an address that is no word of a region is answered with `BusError.ADDRESS`; one that its target does
     not serve within `timeout` cycles with `BusError.TIMEOUT`.
@@ -38,7 +38,7 @@ class BusDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request, response = Signal(BusRequest()), Signal(BusResponse())
+        request, response = self.bus.request.payload, Signal(BusResponse())
         selected, done = Signal(), Signal()
         shown = Signal.like(response)
         waited = Signal(range(self._timeout))
@@ -46,16 +46,17 @@ class BusDecoder(wiring.Component):
         m.d.comb += self.bus.response.payload.eq(response)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.bus.request.ready.eq(1)
-                m.d.sync += [request.eq(self.bus.request.payload), waited.eq(0)]
+                m.d.sync += waited.eq(0)
                 with m.If(self.bus.request.valid):
                     m.next = "SERVE"
             with m.State("SERVE"):
                 m.d.comb += selected.eq(1)
                 m.d.sync += [response.eq(shown), waited.eq(waited + 1)]
                 with m.If(done):
+                    m.d.comb += self.bus.request.ready.eq(1)
                     m.next = "RESPOND"
                 with m.Elif(waited == self._timeout - 1):
+                    m.d.comb += self.bus.request.ready.eq(1)
                     m.d.sync += [response.data.eq(0), response.error.eq(BusError.TIMEOUT)]
                     m.next = "RESPOND"
             with m.State("RESPOND"):

@@ -24,7 +24,8 @@ def counter_fields() -> tuple[str, ...]:
 class Counters(wiring.Component):
     """A record of `COUNTER_RECORD_BYTES` bytes for each entry, in a memory; an entry not run yet has zeros.
 
-    Writing a record takes a cycle a field. Reads of the bus take 2 cycles, and wait while a record is written.
+    Without `activity_counters` only the first field is kept, the cycles. Writing a record takes a cycle a field. Reads
+    of the bus take 2 cycles, and wait while a record is written.
 
     Ports
     -----
@@ -50,7 +51,8 @@ class Counters(wiring.Component):
         m = Module()
         depth = self.config.max_entries * RECORD_WORDS
         m.submodules.store = store = TwoPortMemory(DATA_BITS, depth)
-        fields = [self.reports.payload[name] for name in counter_fields()]
+        kept = counter_fields() if self.config.activity_counters else counter_fields()[:1]
+        fields = [self.reports.payload[name] for name in kept]
         if len(fields) > RECORD_WORDS or any(len(Value.cast(field)) > DATA_BITS for field in fields):
             raise ValueError(f"a layer's report has more than {RECORD_WORDS} fields of {DATA_BITS} bits")
         field = Signal(range(RECORD_WORDS))

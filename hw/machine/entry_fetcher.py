@@ -13,7 +13,7 @@ from hw.machine.entry_check import EntryCheck
 from hw.machine.input_window import InputJob
 from hw.machine.program import ProgramEntry, entry_words
 from hw.machine.program_memory import ProgramRead
-from hw.machine.registers import FIRST, PROGRAM_WORDS, RunError
+from hw.machine.registers import PROGRAM_WORDS, RunError
 from hw.machine.weight_fetcher import WeightJob
 
 
@@ -46,7 +46,7 @@ class EntryFetcher(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self._entry_words = entry_words(config.core, config.program_depth)
-        index, words = FIRST.fields[0].width, PROGRAM_WORDS.fields[0].width
+        index, words = config.entry_bits, PROGRAM_WORDS.fields[0].width
         super().__init__(
             {
                 "first": In(index),

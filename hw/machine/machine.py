@@ -19,7 +19,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.host_bus import DATA_BITS, BusError, HostBus
-from hw.config import AcceleratorConfig
+from hw.config import AcceleratorConfig, ConfigurationError
 from hw.control.descriptor import LayerDescriptor
 from hw.control.sequencer import LayerReport
 from hw.core import CoreErrors
@@ -84,7 +84,7 @@ class Machine(wiring.Component):
     Raises
     ------
     ConfigurationError
-        The program does not fit the program memory.
+        The program does not fit the program memory, or is for one that nothing fills (`single_port`).
     """
 
     def __init__(
@@ -94,6 +94,10 @@ class Machine(wiring.Component):
         self._program = program
         self._streams = streams
         self._words = program.words(config) if program else []
+        if program and config.core.single_port:
+            raise ConfigurationError(
+                "single_port is True: no program can be in that memory at power-on, so let the host load it"
+            )
         core = config.core
         words = {"words_in": In(stream.Signature(StreamWord())), "words_out": Out(stream.Signature(StreamWord()))}
         super().__init__(
@@ -119,8 +123,8 @@ class Machine(wiring.Component):
         config = self.config
         when_idle = ResetInserter(self.core_reset)
         m.submodules.decoder = decoder = BusDecoder()
-        m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets())
-        m.submodules.runner = runner = Runner(config.max_entries)
+        m.submodules.registers = bank = RegisterBank(registers.REGISTERS, self._resets(), self._bits())
+        m.submodules.runner = runner = Runner(config)
         m.submodules.verifier = verifier = Verifier(config, step_bits=32 if config.core.large else 8)
         m.submodules.program = memory = ProgramMemory(config, self._words)
         m.submodules.counters = counters = Counters(config)
@@ -171,6 +175,11 @@ class Machine(wiring.Component):
             registers.PROGRAM_WORDS: len(self._words),
             registers.PROGRAM_CHECKSUM: self._program.checksum,
         }
+
+    def _bits(self) -> dict[Register, int]:
+        """What is kept of registers: no more than tells what is right from what is beyond."""
+        of_entries = dict.fromkeys((registers.FIRST, registers.LAST, registers.ENTRIES), self.config.entry_bits)
+        return of_entries | {registers.PROGRAM_WORDS: self.config.program_word_bits}
 
     def _show_constants(self, m: Module, bank: RegisterBank) -> None:
         config = self.config
@@ -280,6 +289,8 @@ class Machine(wiring.Component):
         connect(m, producer=source.beats, consumer=flipped(self.features_in))
         connect(m, producer=flipped(self.features_out), consumer=sink.beats)
         connect(m, producer=flipped(self.reports), consumer=counters.reports)
+        # Without `lookahead` a layer is taken at its end; but nothing of the next one is, before.
+        begun = fetcher.layers if self.config.core.lookahead else fetcher.weights
         m.d.comb += [
             self.core_reset.eq(runner.reset),
             runner.packet_error.eq(self.core_errors.packet),
@@ -290,6 +301,6 @@ class Machine(wiring.Component):
             source.running.eq(runner.running),
             source.finished.eq(fetcher.finished),
             sink.running.eq(runner.running),
-            sink.begin.eq(fetcher.layers.valid & fetcher.layers.ready),
+            sink.begin.eq(begun.valid & begun.ready),
             sink.rows_last.eq(fetcher.layers.payload.output.rows_last),
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import data
 
-from hw.config import WORD_ELEMENTS, AcceleratorConfig, ConfigurationError, CoreConfig
+from hw.config import AcceleratorConfig, ConfigurationError, CoreConfig
 from hw.control.descriptor import LayerDescriptor
 
 ENTRY_MARK = 0xA5
@@ -16,7 +16,7 @@ ENTRY_MARK = 0xA5
 
 def most_packet_beats(config: CoreConfig) -> int:
     """Beats of the longest dense row of a map that fits in the activation memory."""
-    return -(-config.activation_words * WORD_ELEMENTS // config.stream_units)
+    return -(-config.activation_words * config.word_elements // config.stream_units)
 
 
 class ProgramEntry(data.StructLayout):

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from hw.bus.host_bus import DATA_BITS, BusError
 from hw.config import AcceleratorConfig
 from hw.machine.target import BusTarget
+from hw.memory.single_port_memory import SinglePortMemory
 from hw.memory.two_port_memory import TwoPortMemory
 
 
@@ -33,12 +34,12 @@ class ProgramRead(wiring.Signature):
 
 
 class ProgramMemory(wiring.Component):
-    """`program_depth` words of `lanes` bytes. Writes of the bus are served at once.
+    """`program_depth` words of `lanes` bytes. Writes of the bus are served at once; nobody reads while it may write.
 
     Parameters
     ----------
     init
-        Words after power-on.
+        Words after power-on; with `single_port` none.
 
     Ports
     -----
@@ -74,7 +75,11 @@ class ProgramMemory(wiring.Component):
         bus, depth = self.bus, self.config.program_depth
         word_bits = 8 * self.config.core.lanes
         parts = word_bits // DATA_BITS
-        m.submodules.store = store = TwoPortMemory(word_bits, depth, parts=parts, init=self._init)
+        if self.config.core.single_port:
+            store: SinglePortMemory | TwoPortMemory = SinglePortMemory(word_bits, depth, parts=parts)
+        else:
+            store = TwoPortMemory(word_bits, depth, parts=parts, init=self._init)
+        m.submodules.store = store
         part_bits = (parts - 1).bit_length()
         word, part = bus.offset[part_bits:], bus.offset[:part_bits]
         m.d.comb += [

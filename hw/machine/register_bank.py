@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amaranth import Const, Signal
-from amaranth.hdl import Module
+from amaranth import Const, Mux, Signal
+from amaranth.hdl import Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,9 @@ class RegisterBank(wiring.Component):
     ----------
     registers
         Their declarations.
+    bits
+        For `RW` registers of one field, by register, how many bits of it are kept, if not all. What does not fit is
+        kept as the largest value that does.
     resets
         Values after power-on, by register, of `RW` registers that have another one than declared.
 
@@ -40,8 +43,14 @@ class RegisterBank(wiring.Component):
         For each `W1C` register: In, the bits to set.
     """
 
-    def __init__(self, registers: Sequence[Register], resets: Mapping[Register, int] | None = None) -> None:
+    def __init__(
+        self,
+        registers: Sequence[Register],
+        resets: Mapping[Register, int] | None = None,
+        bits: Mapping[Register, int] | None = None,
+    ) -> None:
         self._registers = registers
+        self._bits = bits or {}
         stored = [register for register in registers if register.access == Access.RW]
         members: dict[str, Any] = {
             "bus": In(BusTarget()),
@@ -103,6 +112,11 @@ class RegisterBank(wiring.Component):
         with m.Else():
             self._write(m, register)
 
+    def _kept(self, register: Register, new: Value) -> Value:
+        """What is kept of a field's new value."""
+        bits = self._bits.get(register, len(new))
+        return Mux(new[bits:].any(), (1 << bits) - 1, new[:bits])
+
     def _write(self, m: Module, register: Register) -> None:
         value = getattr(self, register.member)
         for field in register.fields:
@@ -110,6 +124,6 @@ class RegisterBank(wiring.Component):
             if register.access == Access.W1C:
                 set_bits = getattr(self, f"{register.member}_set")
                 new = (value[field.name] & ~new) | set_bits[field.name]
-            m.d.sync += value[field.name].eq(new)
+            m.d.sync += value[field.name].eq(self._kept(register, new))
         if register.access == Access.RW:
             m.d.sync += self.written[register.member].eq(1)

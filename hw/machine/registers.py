@@ -8,6 +8,9 @@ A host loads a program so: write it to `Region.PROGRAM`; write `PROGRAM_WORDS`, 
 `CONTROL.start`; write the input packets to `Region.INPUT` and read the output packets from `Region.OUTPUT`; read
 `STATUS` until `done` or `failed` is 1. A run is done when every entry is and all of its output has been read.
 
+`FIRST`, `LAST`, `ENTRIES` and `PROGRAM_WORDS` keep only as many bits as the accelerator has a use for: what is larger
+reads back as the largest value of these, which is out of range, too.
+
 After an error the core is held in reset and nothing but `CONTROL.clear` is heeded. What has been loaded stays.
 """
 

@@ -7,7 +7,8 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.machine.registers import CONTROL, CYCLES, ENTRIES, FAILED_ENTRY, FIRST, LAST, RunError
+from hw.config import AcceleratorConfig
+from hw.machine.registers import CONTROL, CYCLES, RunError
 
 
 class _State(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]  # Amaranth's own
@@ -26,8 +27,8 @@ class Runner(wiring.Component):
 
     Parameters
     ----------
-    max_entries
-        Entries that there are counters for.
+    config
+        The accelerator: entries that there are counters for.
 
     Ports
     -----
@@ -59,31 +60,32 @@ class Runner(wiring.Component):
         Out: the registers.
     """
 
-    def __init__(self, max_entries: int) -> None:
-        self._max_entries = max_entries
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._max_entries = config.max_entries
+        index = config.entry_bits
         super().__init__(
             {
                 "control": In(CONTROL.layout),
-                "first": In(FIRST.fields[0].width),
-                "last": In(LAST.fields[0].width),
-                "entries": In(ENTRIES.fields[0].width),
+                "first": In(index),
+                "last": In(index),
+                "entries": In(index),
                 "program_valid": In(1),
                 "verifying": In(1),
                 "verify": Out(1),
                 "verify_error": In(RunError),
                 "fetch_error": In(RunError),
-                "fetch_entry": In(FIRST.fields[0].width),
+                "fetch_entry": In(index),
                 "packet_error": In(1),
                 "collision": In(1),
                 "recorded": In(1),
                 "drained": In(1),
-                "entry": Out(FIRST.fields[0].width),
+                "entry": Out(index),
                 "reset": Out(1, init=1),
                 "running": Out(1),
                 "done": Out(1),
                 "failed": Out(1),
                 "error": Out(RunError),
-                "failed_entry": Out(FAILED_ENTRY.fields[0].width),
+                "failed_entry": Out(index),
                 "cycles": Out(CYCLES.fields[0].width),
             }
         )

@@ -19,7 +19,8 @@ CHECKSUM = crc.catalog.CRC32_ISO_HDLC
 class Verifier(wiring.Component):
     """Compares the CRC-32 of a program's bytes with its checksum.
 
-    It is busy for 4 + words x p cycles, where a word has p = lanes x 8 / `step_bits` parts, and 1 more if p > 1.
+    It is busy for 4 + words x p cycles, where a word has p = lanes x 8 / `step_bits` parts; 1 more in a large core, if
+    p > 1.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ class Verifier(wiring.Component):
     def __init__(self, config: AcceleratorConfig, step_bits: int = 32) -> None:
         self.config = config
         self._step_bits = step_bits
+        self._stages = int(config.core.large and 8 * config.core.lanes > step_bits)
         super().__init__(
             {
                 "start": In(1),
@@ -70,7 +72,7 @@ class Verifier(wiring.Component):
         m.d.comb += self.read.address.eq(following)
         # Each is long enough for a cycle: the memory, the choice of a part, its CRC, and the comparison.
         taken = Signal()
-        stages = int(parts > 1)
+        stages = self._stages
         word = delay(m, self.read.data, stages, name="word")
         chosen = delay(m, part, stages, name="chosen")
         valid = delay(m, taken, stages, name="valid", reset_less=False)

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.config import AcceleratorConfig
 from hw.machine.program_memory import ProgramRead
 from hw.memory.weights import weight_beat
-from hw.stream.register import SkidBuffer
+from hw.stream.register import SkidBuffer, Wire
 
 
 class WeightJob(data.StructLayout):
@@ -24,10 +24,11 @@ class WeightFetcher(wiring.Component):
     """Streams weights, one word a cycle, as far ahead as the core takes them.
 
     A word that lies in the read port's register when an urgent read takes the port is read again. Latency 3 from the
-    job to its first word.
+    job to its first word; 2 without `lookahead`, which does without the registers behind the read port.
 
     Ports: `jobs` In stream of `WeightJob`, taken when the job before is read; `read` Out `ProgramRead`; `lost` In (an
-    urgent read takes the port); `words` Out stream of beats of weights, without a combinational path to `read`.
+    urgent read takes the port); `words` Out stream of beats of weights, with `lookahead` without a combinational path
+    to `read`.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -43,7 +44,8 @@ class WeightFetcher(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = SkidBuffer(weight_beat(self.config.core))
+        kind = SkidBuffer if self.config.core.lookahead else Wire
+        m.submodules.buffer = buffer = kind(weight_beat(self.config.core))
         connect(m, producer=buffer.o, consumer=flipped(self.words))
         job = Signal(WeightJob(self.config))  # what is still to read
         pending = Signal()  # a word lies in the read port's register

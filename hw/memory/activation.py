@@ -1,4 +1,4 @@
-"""The activation memory: banks of 16-element words, shared by every reader and writer of feature maps.
+"""The activation memory: banks of words of several activations, shared by every reader and writer of feature maps.
 
 ::
 
@@ -14,21 +14,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Mux, Signal
+from amaranth import Array, Const, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.memory.arbiter import RotatingArbiter, any_of, one_hot_mux
+from hw.memory.single_port_memory import SinglePortMemory
 from hw.memory.two_port_memory import TwoPortMemory
 from hw.stream.delay import delay
 from hw.stream.register import path_cut
 
 
 def activation_word(config: CoreConfig) -> data.ArrayLayout:
-    """Layout of an activation word: 16 stored activations, element 0 in the least significant bits."""
-    return data.ArrayLayout(config.activation_bits, WORD_ELEMENTS)
+    """Layout of an activation word: `word_elements` stored activations, element 0 in the least significant bits."""
+    return data.ArrayLayout(config.activation_bits, config.word_elements)
 
 
 class ActivationWrite(data.StructLayout):
@@ -39,7 +40,7 @@ class ActivationWrite(data.StructLayout):
             {
                 "address": config.activation_address_bits,
                 "data": activation_word(config),
-                "enable": WORD_ELEMENTS,
+                "enable": config.word_elements,
             }
         )
 
@@ -56,7 +57,8 @@ def read_latency(config: CoreConfig) -> int:
 class ActivationMemory(wiring.Component):
     """Banked activation memory with arbitrated readers and two writers.
 
-    Each bank serves one read and one write a cycle. Responses come `read_latency` cycles after the request was
+    Each bank serves one read and one write a cycle, of `single_port` one write or, if there is none, one read.
+    Responses come `read_latency` cycles after the request was
     accepted (in a large core later, if another reader comes first), in order, and cannot be stalled: a reader asks only
     for what it can hold. `writes[0]` wins over
     `writes[1]`. A word is written in the cycle of its acceptance, in a large core in the next one. Nobody may read it
@@ -87,7 +89,9 @@ class ActivationMemory(wiring.Component):
         asked = self._asked(m)
         read_data, grants, collisions = [], [], []
         for bank in range(banks):
-            store = TwoPortMemory(activation_word(self.config), self.config.activation_depth, parts=WORD_ELEMENTS)
+            word = activation_word(self.config)
+            kind = SinglePortMemory if self.config.single_port else TwoPortMemory
+            store = kind(word, self.config.activation_depth, parts=self.config.word_elements)
             m.submodules[f"bank_{bank}"] = store
             grants.append(self._connect_read(m, asked, store.read, bank, bank_bits))
             self._connect_write(m, store.write, bank, bank_bits)
@@ -113,7 +117,8 @@ class ActivationMemory(wiring.Component):
         m.submodules[f"read_arbiter_{bank}"] = arbiter = RotatingArbiter(self.readers)
         cycles = int(self.config.large)
         for index, request in enumerate(asked):
-            m.d.comb += arbiter.requests[index].eq(request.valid & (request.payload[:bank_bits] == bank))
+            wanted = request.valid & (request.payload[:bank_bits] == bank)
+            m.d.comb += arbiter.requests[index].eq(wanted & self._may_read(bank, bank_bits))
         rows = [
             delay(m, request.payload[bank_bits:], cycles, name=f"row_{bank}_{index}")
             for index, request in enumerate(asked)
@@ -126,9 +131,16 @@ class ActivationMemory(wiring.Component):
         ]
         return arbiter.grant
 
+    def _writes(self, bank: int, bank_bits: int) -> list[Value]:
+        """Of each writer whether it wants to write to a bank."""
+        return [write.valid & (write.payload.address[:bank_bits] == bank) for write in self.writes]
+
+    def _may_read(self, bank: int, bank_bits: int) -> Value:
+        return ~any_of(self._writes(bank, bank_bits)) if self.config.single_port else Const(1)
+
     def _connect_write(self, m: Module, port: Any, bank: int, bank_bits: int) -> None:
         first, second = self.writes
-        wanted = [write.valid & (write.payload.address[:bank_bits] == bank) for write in self.writes]
+        wanted = self._writes(bank, bank_bits)
         enable = Signal.like(port.enable)
         with m.If(wanted[0]):
             m.d.comb += enable.eq(first.payload.enable)

@@ -9,6 +9,16 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 
+def read_signature(width: int, depth: int) -> wiring.Signature:
+    """Of a read port, as its user sees it."""
+    return wiring.Signature({"address": Out(range(depth)), "enable": Out(1), "data": In(width)})
+
+
+def write_signature(width: int, depth: int, parts: int) -> wiring.Signature:
+    """Of a write port, as its user sees it; one enable a part."""
+    return wiring.Signature({"address": Out(range(depth)), "enable": Out(parts), "data": Out(width)})
+
+
 class TwoPortMemory(wiring.Component):
     """`depth` words.
 
@@ -37,9 +47,9 @@ class TwoPortMemory(wiring.Component):
         self.depth = depth
         self.parts = parts
         self._init = list(init)
-        read = wiring.Signature({"address": Out(range(depth)), "enable": Out(1), "data": In(self.width)})
-        write = wiring.Signature({"address": Out(range(depth)), "enable": Out(parts), "data": Out(self.width)})
-        super().__init__({"read": In(read), "write": In(write)})
+        super().__init__(
+            {"read": In(read_signature(self.width, depth)), "write": In(write_signature(self.width, depth, parts))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

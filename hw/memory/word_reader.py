@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.memory.activation import activation_word
 from hw.stream.delay import delay
 
@@ -32,7 +32,7 @@ class Word(data.StructLayout):
     """
 
     def __init__(self, config: CoreConfig, meta: Any) -> None:
-        super().__init__({"data": activation_word(config), "map": WORD_ELEMENTS, "meta": meta})
+        super().__init__({"data": activation_word(config), "map": config.word_elements, "meta": meta})
 
 
 class WordReader(wiring.Component):
@@ -72,6 +72,9 @@ class WordReader(wiring.Component):
         returned = delay(m, (drop + pop)[:2], int(self.config.large), name="returned", reset_less=False)
         m.d.sync += credits.eq(credits - issue + returned)
 
+        if depth == 1:
+            self._hold(m, issue, drop, pop)
+            return m
         arrived, asked = self._asked(m, issue)
         word = Signal(Word(self.config, self.meta))
         m.d.comb += [
@@ -91,9 +94,29 @@ class WordReader(wiring.Component):
         ]
         return m
 
+    def _hold(self, m: Module, issue: Value, drop: Value, pop: Value) -> None:
+        """A single word needs no queues: what was asked for with it is kept until it is taken."""
+        word, wanted = self.words.payload, self.requests.payload
+        asked = Signal(self._asked_layout())
+        m.d.comb += [
+            word.map.eq(Cat(element.any() & asked.read for element in word.data)),
+            word.meta.eq(asked.meta),
+            drop.eq(self.response.valid & ~asked.keep & ~(Value.cast(self.response.data).any() & asked.read)),
+            pop.eq(self.words.valid & self.words.ready),
+        ]
+        with m.If(issue):
+            m.d.sync += [asked.read.eq(wanted.read), asked.keep.eq(wanted.keep), asked.meta.eq(wanted.meta)]
+        with m.If(self.response.valid):
+            m.d.sync += [word.data.eq(self.response.data), self.words.valid.eq(~drop)]
+        with m.Elif(pop):
+            m.d.sync += self.words.valid.eq(0)
+
+    def _asked_layout(self) -> data.StructLayout:
+        return data.StructLayout({"read": 1, "keep": 1, "meta": self.meta})
+
     def _asked(self, m: Module, issue: Value) -> tuple[Value, data.View]:
         """Whether a word has come, and what was asked for with it: answers come in the order of the requests."""
-        layout = data.StructLayout({"read": 1, "keep": 1, "meta": self.meta})
+        layout = self._asked_layout()
         asked, wanted = Signal(layout), self.requests.payload
         m.submodules.under_way = under_way = fifo.SyncFIFO(width=layout.size, depth=self.config.fetch_depth)
         m.d.comb += [

@@ -23,16 +23,18 @@ NUDGE_SPARE = 2 * HALF - NUDGE_PLACE
 
 
 class DspMultiplier(wiring.Component):
-    """`a * b`, inferred as a multiplier block with a register behind it. Ports as `FabricMultiplier`."""
+    """`a * b`, inferred as a multiplier block, `registered` with a register behind it. Ports as `FabricMultiplier`."""
 
-    latency = 1
-
-    def __init__(self, a_shape: Shape, b_bits: int) -> None:
+    def __init__(self, a_shape: Shape, b_bits: int, *, registered: bool = True) -> None:
+        self.latency = int(registered)
         product = Shape(a_shape.width + b_bits, signed=a_shape.signed)
         super().__init__({"a": In(a_shape), "b": In(unsigned(b_bits)), "product": Out(product)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if not self.latency:
+            m.d.comb += self.product.eq(self.a * self.b)
+            return m
         # With a reset, yosys' ice40_dsp leaves the register outside the block. Without, it also moves the
         # addition that follows into the block, which has no place for a sum of 33 bits, and the circuit is
         # silently wrong.
@@ -78,6 +80,8 @@ class WideMultiplier(wiring.Component):
         x, factor --> registers --> products --> registers --> partial sums --> registers --> sum --> register
         --> product
 
+    If it is not `registered`, the operands and the sum are all that is.
+
     With `dsps` = 4 there are four products of at most 16 x 16 bits, each of which fits a multiplier block of
     16 x 16 as well as one of 18 x 18 bits. With `dsps` <= 3 there are three (Karatsuba): (h + l)(H + L), l L
     and h H, the first of 18 x 17 bits. The first `dsps` of them go to multiplier blocks of 18 x 18 bits, the
@@ -87,12 +91,14 @@ class WideMultiplier(wiring.Component):
     ----------
     dsps : int
         Multiplier blocks to use, 0 to 4.
+    registered
+        Registers behind products and partial sums; without them `dsps` is 4.
 
     Attributes
     ----------
     latency : int
-        Cycles from the operands to their product: 4 with four products, 5 with three, and 6 if some are built
-        from LUTs.
+        Cycles from the operands to their product: 4 with four products (2 if not `registered`), 5 with three, and
+        6 if some are built from LUTs.
 
     Ports
     -----
@@ -103,18 +109,20 @@ class WideMultiplier(wiring.Component):
         x * factor + (nudge ? (x < 0 ? -2**30 : 2**30) : 0)
     """
 
-    def __init__(self, dsps: int) -> None:
+    def __init__(self, dsps: int, *, registered: bool = True) -> None:
         self.dsps = dsps
+        self._registered = registered
         high, low = unsigned(MULTIPLIER_BITS - HALF), unsigned(HALF)
         shapes = [(signed(HALF + 2), HALF + 1), (low, HALF), (signed(BIAS_BITS - HALF), high.width)]
         if dsps == SCHOOLBOOK_DSPS:
             shapes = [(low, HALF), (low, HALF), (low, high.width), (signed(BIAS_BITS - HALF), high.width)]
         self._products: list[DspMultiplier | FabricMultiplier] = [
-            DspMultiplier(*shape) if number < dsps else FabricMultiplier(*shape) for number, shape in enumerate(shapes)
+            DspMultiplier(*shape, registered=registered) if number < dsps else FabricMultiplier(*shape)
+            for number, shape in enumerate(shapes)
         ]
         self._product_latency = max(product.latency for product in self._products)
         # Karatsuba's middle part takes one addition more.
-        self.latency = self._product_latency + (3 if dsps == SCHOOLBOOK_DSPS else 4)
+        self.latency = self._product_latency + (2 + registered if dsps == SCHOOLBOOK_DSPS else 4)
         super().__init__(
             {
                 "x": In(signed(BIAS_BITS)),
@@ -166,8 +174,10 @@ class WideMultiplier(wiring.Component):
         ]
         low, high_low, low_high, high = self._multiply(m, operands)
         middle = Signal(unsigned(2 * HALF + 1), reset_less=True)
-        m.d.sync += middle.eq(high_low + low_high)
-        return _Parts(high, low, correction, middle, cycles=1)
+        # Without a register yosys puts the addition into the block, carry and all.
+        domain = m.d.sync if self._registered else m.d.comb
+        domain += middle.eq(high_low + low_high)
+        return _Parts(high, low, correction, middle, cycles=int(self._registered))
 
     def _multiply(self, m: Module, operands: list[tuple[Value, Value]]) -> list[Value]:
         """The products of pairs of operands, all with the same latency."""

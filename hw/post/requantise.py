@@ -59,7 +59,7 @@ class Requantiser(wiring.Component):
 
     def __init__(self, config: CoreConfig) -> None:
         self.config = config
-        self._multiplier = WideMultiplier(config.post_dsps)
+        self._multiplier = WideMultiplier(config.post_dsps, registered=config.product_registers)
         self.latency = self._multiplier.latency + 3
         super().__init__(
             {

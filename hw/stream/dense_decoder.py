@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.stream.layouts import DecodedWord, FeatureBeat, Segment
 
 
@@ -52,7 +52,8 @@ class DenseDecoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         segment, active = Signal(Segment(self.config)), Signal()
-        channel, place = Signal.like(segment.channels), Signal(range(WORD_ELEMENTS))
+        elements = self.config.word_elements
+        channel, place = Signal.like(segment.channels), Signal(range(elements))
         last_channel, packet_ends, step = Signal(), Signal(), Signal()
         unit, any_left, beat_ends, last_beat = self._units(m, step, packet_ends)
         word = self.words.payload
@@ -61,9 +62,9 @@ class DenseDecoder(wiring.Component):
             packet_ends.eq(last_channel & (segment.pixels == 1)),
             self.words.valid.eq(active & any_left & ~self.error),
             step.eq(self.words.valid & self.words.ready),
-            word.word_last.eq(last_channel | (place == WORD_ELEMENTS - 1)),
+            word.word_last.eq(last_channel | (place == elements - 1)),
             word.last.eq(packet_ends),
-            word.enable.eq(Mux(place == 0, (1 << WORD_ELEMENTS) - 1, 1 << place)),
+            word.enable.eq(Mux(place == 0, (1 << elements) - 1, 1 << place)),
             self.segments.ready.eq(~active | (step & packet_ends)),
         ]
         for index, element in enumerate(word.data):

@@ -7,7 +7,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.stream.layouts import FeatureBeat, PlainWord
 
 
@@ -45,7 +45,7 @@ class DenseEncoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word, beat = self.words.payload, self.beats.payload
-        place, unit = Signal(range(WORD_ELEMENTS)), Signal(range(self.config.stream_units))
+        place, unit = Signal(range(self.config.word_elements)), Signal(range(self.config.stream_units))
         word_ends, packet_ends, beat_ends, step = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             word_ends.eq(place == word.count - 1),

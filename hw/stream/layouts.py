@@ -55,8 +55,8 @@ class DecodedWord(data.StructLayout):
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
-                "data": unit_array(config, WORD_ELEMENTS),
-                "enable": WORD_ELEMENTS,
+                "data": unit_array(config, config.word_elements),
+                "enable": config.word_elements,
                 "word_last": 1,
                 "last": 1,
             }
@@ -73,8 +73,8 @@ class PlainWord(data.StructLayout):
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
-                "data": unit_array(config, WORD_ELEMENTS),
-                "count": range(WORD_ELEMENTS + 1),
+                "data": unit_array(config, config.word_elements),
+                "count": range(config.word_elements + 1),
                 "last": 1,
                 "sparse": 1,
             }

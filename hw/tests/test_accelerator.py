@@ -78,9 +78,28 @@ async def run_network(host: LinkHost, program: CompiledProgram, values: dict[str
     return tensors
 
 
-@pytest.mark.parametrize(("groups", "lanes"), [(1, 4), (2, 4)])
-def test_a_network_over_the_link(groups, lanes):
+SMALL = {
+    "word_elements": 4,
+    "codec_elements": 1,
+    "sparse_streams": False,
+    "post_lanes": 1,
+    "post_dsps": 4,
+    "product_registers": False,
+    "packed_parameters": True,
+    "single_port": True,
+    "rings": False,
+    "lookahead": False,
+    "activation_banks": 1,
+    "activation_depth": 256,
+    "fetch_depth": 1,
+}
+"""All that makes a core small."""
+
+
+@pytest.mark.parametrize(("groups", "lanes", "changes"), [(1, 4, {}), (2, 4, {}), (1, 4, SMALL), (2, 4, SMALL)])
+def test_a_network_over_the_link(groups, lanes, changes):
     config = config_of(groups, lanes)
+    config = config.with_changes(core=config.core.with_changes(**changes), activity_counters=not changes)
     program, values, expected = compiled(config)
     accelerator = Accelerator(config)
 

@@ -39,6 +39,28 @@ def test_what_no_csc_front_end_can_be_built_for(changes, message):
         CoreConfig(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"word_elements": 32}, "word_elements is 32: give at most 16"),
+        ({"word_elements": 6}, "word_elements is 6: give a power of two"),
+        ({"word_elements": 8}, "word_elements is 8: give 16 to a core with sparse_streams, or leave that out"),
+        ({"product_registers": False}, "accumulators is 1 and post_dsps 3: give 1 and 4 to a core without product_reg"),
+        ({"lanes": 12, "post_lanes": 8, "packed_parameters": True, "csc": False, "nullhop": False, "rsnn": True}, "8"),
+        ({"single_port": 2}, "single_port is 2: give one of False, True"),
+    ],
+)
+def test_what_no_small_core_can_be_built_for(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        CoreConfig(**changes)
+
+
+def test_entries_have_room_for_what_is_out_of_range():
+    for count, bits in ((1, 2), (15, 5), (16, 5), (30, 5), (31, 6)):
+        config = AcceleratorConfig(max_entries=count)
+        assert config.entry_bits == bits and (1 << bits) - 1 > count
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 3, 12, 32])
 def test_an_array_of_another_size_has_the_dataflows_that_fit_it(lanes):
     assert CoreConfig.sized(2, lanes).csc == (16 % lanes == 0)

@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import Operation, VectorLayout
 from hw.memory.word_reader import Word
 from hw.stream.register import StreamRegister
@@ -18,7 +18,7 @@ class _DecodedWord(data.StructLayout):
     """The elements of a word; `counts`: they are to be added."""
 
     def __init__(self, config: CoreConfig) -> None:
-        elements = data.ArrayLayout(element_shape(config), WORD_ELEMENTS)
+        elements = data.ArrayLayout(element_shape(config), config.word_elements)
         super().__init__({"elements": elements, "counts": 1, "tag": WordTag(config)})
 
 
@@ -28,8 +28,8 @@ class _GatheredWord(data.StructLayout):
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(
             {
-                "values": data.ArrayLayout(sum_shape(config), WORD_ELEMENTS),
-                "others": data.ArrayLayout(element_shape(config), WORD_ELEMENTS),
+                "values": data.ArrayLayout(sum_shape(config), config.word_elements),
+                "others": data.ArrayLayout(element_shape(config), config.word_elements),
                 "tag": WordTag(config),
                 "entry": BeatTag(config)["entry"].shape,
             }
@@ -128,7 +128,7 @@ class Gatherer(wiring.Component):
         Four inputs are left for the last choice, which is one LUT4 a bit: a sum starts from zero, a maximum from below
         every element, and what is not added is zero.
         """
-        shape = data.ArrayLayout(sum_shape(self.config), WORD_ELEMENTS)
+        shape = data.ArrayLayout(sum_shape(self.config), self.config.word_elements)
         running, total = Signal(shape), Signal(shape)
         compares, first = Signal(), word.tag.first
         m.d.sync += compares.eq(self.operation == Operation.MAXIMUM)
@@ -171,7 +171,7 @@ class Gatherer(wiring.Component):
 
         Of a pixel's last word only those beats come that the layer has.
         """
-        beats = WORD_ELEMENTS // self.config.post_lanes
+        beats = self.config.word_elements // self.config.post_lanes
         beat, last_beat = Signal(range(beats)), Signal()
         leaves = self.beats.valid & self.beats.ready
         following = Signal.like(beat)

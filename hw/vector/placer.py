@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import OutputLayout
 from hw.control.writer import Destination
 from hw.vector.layouts import BeatTag
@@ -38,7 +38,7 @@ class PlaceCounter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes = self.config.post_lanes
-        slice_bits = exact_log2(WORD_ELEMENTS // lanes)
+        slice_bits = exact_log2(self.config.word_elements // lanes)
         place = Signal(slice_bits + self.config.activation_address_bits)
         row, pixel = Signal.like(place, name="row"), Signal.like(place, name="pixel")
         next_row, next_pixel = Signal.like(place), Signal.like(place)

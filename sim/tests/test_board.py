@@ -1,4 +1,4 @@
-"""A board's own top level, from its pins: a whole network, and the right answers from power-on."""
+"""Boards' own top levels, from their pins: a whole network, and the right answers."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from boards.platform.board import load_board
 from compiler.compiled import describe_program
 from compiler.network_program import compile_network
+from compiler.program_prediction import predict_program
 from models import golden, zoo
 from sim.accelerator_run import open_accelerator
 from sim.board_sim import SimulatedBoard
@@ -32,3 +33,21 @@ def test_lenet5_answers_from_power_on():
         assert not accelerator.load(program), "the program was there, but has been written again"
         for index, image in enumerate(images):
             np.testing.assert_array_equal(accelerator.run(image)[output][0], expected[index], f"image {index}")
+
+
+def test_lenet5_on_the_smallest_board():
+    """Its program comes from the host: no bitstream fills the RAM that has room for it."""
+    board, network = load_board("icebreaker"), zoo.load("lenet5")
+    compiled = compile_network(network, board.accelerator)
+    image = zoo.sample_inputs("lenet5")[:1]
+    tensors = golden.run(network, image)
+    (output,) = network.outputs
+    with SimulatedBoard(board) as simulated:
+        accelerator = open_accelerator(simulated)
+        assert accelerator.load(describe_program(compiled))
+        np.testing.assert_array_equal(accelerator.run(image[0])[output], tensors[output])
+        layers = compiled.layers
+        accelerator.load_inputs(image[0])
+        accelerator.run_entries(layers[0], layers[-1])
+        predicted = sum(entry.cycles for entry in predict_program(compiled, tensors)[layers.start : layers.stop])
+        assert abs(predicted / accelerator.cycles - 1) < 0.02, f"{predicted} predicted, {accelerator.cycles} counted"

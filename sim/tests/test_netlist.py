@@ -28,6 +28,10 @@ SHAPES = (
 
 # One core is the smallest there is; the other has the sparse codec, and the registers of a core of several groups.
 ICE40_CORE = ICE40.config.with_changes(max_size=31, max_kernel=5, sparse_streams=False)
+# All that makes a core small, but that feature maps may stream through it, as they do here.
+SMALL_CORE = ICE40_CORE.with_changes(
+    word_elements=4, product_registers=False, packed_parameters=True, single_port=True, lookahead=False
+)
 ECP5_CORE = ICE40.config.with_changes(groups=2, post_dsps=2, post_lanes=2, activation_banks=2)
 
 
@@ -38,7 +42,11 @@ def build(target, config: CoreConfig):
     return build_bench(Netlist(Core(config)), name="netlist_bench", verilog_sources=sources)
 
 
-@pytest.mark.parametrize(("target", "config"), [(ICE40, ICE40_CORE), (ECP5, ECP5_CORE)], ids=["ice40", "ecp5"])
+@pytest.mark.parametrize(
+    ("target", "config"),
+    [(ICE40, ICE40_CORE), (ICE40, SMALL_CORE), (ECP5, ECP5_CORE)],
+    ids=["ice40", "ice40-small", "ecp5"],
+)
 def test_the_netlist_of_a_core_computes_layers_as_the_golden_model_does(target, config):
     try:
         model = build(target, config)

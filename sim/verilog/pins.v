@@ -3,9 +3,15 @@
 module SB_IO(inout PACKAGE_PIN, input LATCH_INPUT_VALUE, CLOCK_ENABLE, INPUT_CLK, OUTPUT_CLK, OUTPUT_ENABLE,
   input D_OUT_0, D_OUT_1, output D_IN_0, D_IN_1);
   parameter PIN_TYPE = 6'b0, PULLUP = 1'b0, NEG_TRIGGER = 1'b0, IO_STANDARD = "SB_LVCMOS";
-  generate if (PIN_TYPE[5:2] == 4'b0110) assign PACKAGE_PIN = D_OUT_0; endgenerate
+  // An output, or one with an enable, which is always on.
+  generate if (PIN_TYPE[5:2] == 4'b0110 || PIN_TYPE[5:2] == 4'b1010) assign PACKAGE_PIN = D_OUT_0; endgenerate
   assign D_IN_0 = PACKAGE_PIN;
   assign D_IN_1 = 1'b0;
+endmodule
+
+module SB_GB_IO(input PACKAGE_PIN, output GLOBAL_BUFFER_OUTPUT);
+  parameter PIN_TYPE = 6'b0, PULLUP = 1'b0, NEG_TRIGGER = 1'b0, IO_STANDARD = "SB_LVCMOS";
+  assign GLOBAL_BUFFER_OUTPUT = PACKAGE_PIN;
 endmodule
 
 module TRELLIS_IO(inout B, input I, T, output O);

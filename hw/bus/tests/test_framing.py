@@ -2,9 +2,11 @@ import random
 from typing import Any
 
 import pytest
+from amaranth.hdl import Elaboratable, Module
+from amaranth.lib.wiring import connect
 
 from host.framing import encode_frame
-from hw.bus.framing import FrameDecoder, FrameEncoder, FrameFault
+from hw.bus.framing import FrameCheck, FrameDecoder, FrameEncoder, FrameFault
 from hw.bus.protocol import CHECK_BYTES, ESCAPE, FLAG
 from hw.stream.tests.timing import TransferTimes
 from sim.harness.amaranth_sim import StreamSink, simulate, stream_source
@@ -15,6 +17,23 @@ KNOWN = b"\x7e123456789\x26\x39\xf4\xcb\x7e"
 """The frame of the bytes by which CRCs are known; theirs is 0xcbf43926."""
 
 every_stall = pytest.mark.parametrize("stalls", ["none", "random", "bursty", "slow"])
+
+
+class Checked(Elaboratable):
+    """An encoder or a decoder with a check of its own; has its ports."""
+
+    def __init__(self, part):
+        self._part = part
+
+    def __getattr__(self, name):
+        return getattr(self._part, name)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.part = self._part
+        m.submodules.check = check = FrameCheck()
+        connect(m, self._part.check, check.user)
+        return m
 
 
 def random_contents(seed, count, *, shortest=SHORTEST, longest=LONGEST):
@@ -41,7 +60,7 @@ def _crc(content):
 
 def encode(contents, stalls="none", seed=0):
     """What the encoder makes of frames with those contents."""
-    dut = FrameEncoder()
+    dut = Checked(FrameEncoder())
     beats = [{"data": byte, "last": at == len(content) - 1} for content in contents for at, byte in enumerate(content)]
     line = b"".join(encode_frame(content) for content in contents)
     sink = StreamSink(dut.bytes, count=len(line), stalls=stalls, seed=seed)
@@ -60,7 +79,7 @@ def items(frames):
 
 def decode(line, count, stalls="none", seed=0):
     """What a decoder gives for a line, in the form of `items`; `count` of them are waited for."""
-    dut = FrameDecoder(SHORTEST, LONGEST)
+    dut = Checked(FrameDecoder(SHORTEST, LONGEST))
     sink = StreamSink(dut.items, count=count, stalls=stalls, seed=seed)
     deadline = 100 * len(line) + 100
     simulate(dut, stream_source(dut.bytes, line, stalls=stalls, seed=seed), sink, deadline=deadline)
@@ -102,7 +121,7 @@ def test_random_frames_are_decoded(stalls):
 
 def test_the_encoder_takes_six_cycles_more_than_bytes_and_escapes():
     contents = random_contents(seed=3, count=10, longest=30)
-    dut = FrameEncoder()
+    dut = Checked(FrameEncoder())
     beats = [{"data": byte, "last": at == len(content) - 1} for content in contents for at, byte in enumerate(content)]
     line = b"".join(encode_frame(content) for content in contents)
     times = TransferTimes(dut.bytes, len(line))
@@ -118,7 +137,7 @@ def _escapes(contents):
 
 def test_the_decoder_takes_a_byte_a_cycle():
     line = b"".join(encode_frame(content) for content in random_contents(seed=4, count=10))
-    dut = FrameDecoder(SHORTEST, LONGEST)
+    dut = Checked(FrameDecoder(SHORTEST, LONGEST))
     times = TransferTimes(dut.bytes, len(line))
     expected = [good(content) for content in random_contents(seed=4, count=10)]
     simulate(dut, stream_source(dut.bytes, line), times, StreamSink(dut.items, count=len(items(expected))))
@@ -187,7 +206,7 @@ def test_frames_of_the_lengths_at_the_limits_are_good(length):
 @pytest.mark.parametrize("seed", range(4))
 def test_after_any_garbage_and_a_flag_a_frame_is_good(seed):
     generator = random.Random(seed)
-    dut = FrameDecoder(SHORTEST, LONGEST)
+    dut = Checked(FrameDecoder(SHORTEST, LONGEST))
     garbage = bytes(generator.choice([FLAG, ESCAPE, generator.randrange(256)]) for _ in range(60))
     expected = items([good(b"123456789")])
     seen: list[Any] = []
@@ -207,7 +226,7 @@ def test_after_any_garbage_and_a_flag_a_frame_is_good(seed):
 
 def test_a_deaf_decoder_drops_bytes_and_then_waits_for_a_flag():
     """It is deaf from the middle of the first frame to the middle of the second."""
-    dut = FrameDecoder(SHORTEST, LONGEST)
+    dut = Checked(FrameDecoder(SHORTEST, LONGEST))
     half = len(KNOWN) // 2
     line = KNOWN * 3
     sink = StreamSink(dut.items, count=half - 1 + len(items([good(b"123456789")])))

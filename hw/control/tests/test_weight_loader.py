@@ -14,9 +14,15 @@ from sim.harness.payload import unpack
 DEPTH = 32
 
 
-def core(groups: int, lanes: int = 4, post_lanes: int = 2, weight_bits: int = 8) -> CoreConfig:
+def core(groups: int, lanes: int = 4, post_lanes: int = 2, weight_bits: int = 8, *, packed: bool = False) -> CoreConfig:
     return CoreConfig(
-        groups=groups, lanes=lanes, post_lanes=post_lanes, weight_depth=DEPTH, weight_bits=weight_bits, csc=False
+        groups=groups,
+        lanes=lanes,
+        post_lanes=post_lanes,
+        weight_depth=DEPTH,
+        weight_bits=weight_bits,
+        csc=False,
+        packed_parameters=packed,
     )
 
 
@@ -119,7 +125,9 @@ class Stream:
             for beat in range(0 if layer.held else config.post_beats):
                 entry = (parity * config.groups + block) * config.post_beats + beat
                 for plane in range(PARAMETER_PLANES):
-                    one.parameters[entry, plane] = [byte % 256 for byte in self._beat()[: config.post_lanes]]
+                    part = (beat * PARAMETER_PLANES + plane) % config.parameter_parts * config.post_lanes
+                    values = (self.beats[-1] if part else self._beat())[part : part + config.post_lanes]
+                    one.parameters[entry, plane] = [byte % 256 for byte in values]
             for word, values in enumerate(self._words(0 if layer.kept else layer.words)):
                 at = self._base + block // layer.channel_groups * layer.words + word
                 for group in range(block % layer.channel_groups, config.groups, layer.channel_groups):
@@ -222,6 +230,16 @@ def test_each_pass_is_whole_until_it_is_released(groups, lanes, post_lanes, stal
     bench.run()
     # Nothing was written anywhere else.
     assert bench.writes == sum(len(one.weights) for one in bench.stream.passes), f"seed {seed}"
+
+
+@pytest.mark.parametrize("groups, lanes, post_lanes", [(1, 4, 1), (2, 4, 2), (3, 3, 1), (2, 4, 4)])
+def test_packed_parameters(groups, lanes, post_lanes):
+    seed = groups + post_lanes
+    rng = random.Random(seed)
+    config = core(groups, lanes, post_lanes, packed=True)
+    bench = Bench(config, [random_layer(config, rng) for _ in range(4)], "random", 20, seed)
+    bench.run()
+    assert all(one.parameters for one in bench.stream.passes), f"seed {seed}"
 
 
 @pytest.mark.parametrize("weight_bits", [2, 4, 16])

@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import EdgesLayout, InputLayout, WindowLayout
 from hw.dataflow.csc.layouts import Run
 
@@ -53,7 +53,7 @@ class WindowFetcher(wiring.Component):
         output, columns_left = Signal.like(run.outputs_last), Signal.like(columns.unit_step)
         room = Signal(range(self.config.window_depth + 1), init=self.config.window_depth)
         inside, asked, pixel_done, column_done = Signal(), Signal(), Signal(), Signal()
-        parts = exact_log2(WORD_ELEMENTS // self.config.lanes)
+        parts = exact_log2(self.config.word_elements // self.config.lanes)
         m.d.comb += [
             inside.eq(self.edges.packed | ((run.at >= 0) & (run.at < self.input.columns))),
             self.request.valid.eq(active & inside & (room != 0)),

@@ -8,7 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import EdgesLayout, InputLayout
 from hw.dataflow.csc.fetcher import next_vector
 from hw.dataflow.csc.layouts import window_pointer, window_vector
@@ -72,7 +72,7 @@ class WindowMemory(wiring.Component):
     def _kept(self, m: Module) -> Value:
         """The part of the word that has come: of `lanes` elements."""
         lanes, word = self.config.lanes, Cat(self.response.data)
-        parts = exact_log2(WORD_ELEMENTS // lanes)
+        parts = exact_log2(self.config.word_elements // lanes)
         if not parts:
             return word
         # Counts as the fetcher does; between passes, from wherever the next one begins.

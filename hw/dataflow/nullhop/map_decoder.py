@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.dataflow.nullhop.layouts import PixelOperation, WordContext
 from hw.memory.arbiter import lowest_one, one_hot_mux
 from hw.memory.word_reader import Word
@@ -22,7 +22,7 @@ class ChosenActivation(data.StructLayout):
         super().__init__(
             {
                 "stored": config.activation_bits,
-                "place": range(WORD_ELEMENTS),
+                "place": range(config.word_elements),
                 "null": 1,
                 "word_last": 1,
                 "context": WordContext(config),
@@ -67,7 +67,7 @@ class MapDecoder(wiring.Component):
     def _choose(self, m: Module, chosen: stream.Interface) -> None:
         word, activation = self.words.payload, chosen.payload
         # The word stays where it waits; only which of its activations have been issued is kept here.
-        issued = Signal(WORD_ELEMENTS)
+        issued = Signal(self.config.word_elements)
         left = word.map & ~issued
         lowest = lowest_one(left)
         word_done = Signal()
@@ -102,5 +102,5 @@ class MapDecoder(wiring.Component):
 
     @staticmethod
     def _index(one_hot: Value) -> Value:
-        bits = ceil_log2(WORD_ELEMENTS)
-        return Cat(Cat(one_hot[i] for i in range(WORD_ELEMENTS) if i >> bit & 1).any() for bit in range(bits))
+        places = range(len(one_hot))
+        return Cat(Cat(one_hot[i] for i in places if i >> bit & 1).any() for bit in range(ceil_log2(len(places))))

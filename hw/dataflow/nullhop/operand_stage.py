@@ -17,7 +17,8 @@ from hw.memory.weights import weight_word
 class OperandStage(wiring.Component):
     """Reads the weights of an operation and broadcasts its activation to the lanes of one group.
 
-    Throughput 1, latency 1. `operations.ready` does not depend on `operations.valid`.
+    An operation without an activation has mask 0, and a value of 0. Throughput 1, latency 1. `operations.ready` does
+    not depend on `operations.valid`.
 
     Ports: `operations` In stream of `PixelOperation`, `operands` Out stream of `Operands`, `weights` (to the group's
     weight memory: address and enable out, data in, one cycle later).

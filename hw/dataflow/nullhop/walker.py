@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import WORD_ELEMENTS, CoreConfig
+from hw.config import CoreConfig
 from hw.control.descriptor import InputLayout, WindowLayout
 from hw.dataflow.nullhop.axis import AxisCounter
 from hw.dataflow.nullhop.layouts import WordContext, WorkUnit
@@ -145,4 +145,4 @@ class WindowWalker(wiring.Component):
         with m.Elif(advance & tap_done):
             m.d.sync += [tap_weights.eq(next_tap), weights.eq(next_tap)]
         with m.Elif(advance):
-            m.d.sync += weights.eq(weights + WORD_ELEMENTS)
+            m.d.sync += weights.eq(weights + self.config.word_elements)

@@ -5,6 +5,7 @@ import pytest
 
 from hw.config import CoreConfig
 from hw.mac.array import MacArray
+from hw.mac.fused_group import FusedMacGroup
 from hw.mac.group import MacGroup
 from hw.mac.model import GroupModel
 from hw.mac.tests.operations import TAG_BITS, constant_operation, random_operations
@@ -34,6 +35,40 @@ def test_random_operations_give_what_the_model_gives(config, source, sink):
     results = StreamSink(group.results, count=len(expected), stalls=sink, seed=seed)
     simulate(group, stream_source(group.operands, operations, stalls=source, seed=seed), results)
     assert results.beats == expected, f"seed {seed}"
+
+
+FUSED = {
+    "of any dataflow": CoreConfig(groups=1, lanes=3, post_lanes=1, post_dsps=4, csc=False, rsnn=True, accumulators=1),
+    "of one lane": CoreConfig(groups=1, lanes=1, post_lanes=1, post_dsps=4),
+    "with sums that wrap": CoreConfig(groups=1, lanes=2, post_lanes=1, post_dsps=4, accumulator_bits=18),
+}
+
+
+@pytest.mark.parametrize(
+    "source, sink", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "bursty")]
+)
+@pytest.mark.parametrize("config", FUSED.values(), ids=FUSED.keys())
+def test_fused_lanes_give_what_the_model_gives(config, source, sink):
+    seed = 5
+    config = config.with_changes(product_registers=False)
+    operations = list(random_operations(config, 250, random.Random(seed)))
+    expected = GroupModel(config).results(operations)
+    group = FusedMacGroup(config, TAG_BITS)
+    results = StreamSink(group.results, count=len(expected), stalls=sink, seed=seed)
+    simulate(group, stream_source(group.operands, operations, stalls=source, seed=seed), results)
+    assert results.beats == expected, f"seed {seed}"
+
+
+def test_fused_lanes_take_a_cycle_more_than_the_operations_of_a_window():
+    config, window = SMALL.with_changes(post_dsps=4, product_registers=False), 5
+    group = FusedMacGroup(config, TAG_BITS)
+    operations = [
+        constant_operation(config, first=i % window == 0, last=i % window == window - 1) for i in range(20 * window)
+    ]
+    results = StreamSink(group.results, count=20, drain_cycles=0)
+    cycles = simulate(group, stream_source(group.operands, operations), results)
+    assert [beat["accumulators"][0] for beat in results.beats] == [window] * 20
+    assert cycles == 20 * (window + 1) + group.latency
 
 
 @pytest.mark.parametrize("activation_bits", [8, 16])

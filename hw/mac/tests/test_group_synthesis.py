@@ -3,6 +3,7 @@
 import pytest
 
 from hw.config import CoreConfig
+from hw.mac.fused_group import FusedMacGroup
 from hw.mac.group import MacGroup
 from hw.mac.tests.operations import TAG_BITS
 from hw.mac.tests.synthesis import cells, luts
@@ -26,3 +27,12 @@ def test_files_on_ice40(tmp_path):
     found = cells(MacGroup(CONFIG.with_changes(accumulators=16), TAG_BITS), "ice40", tmp_path)
     assert found["SB_MAC16"] == LANES
     assert found["SB_RAM40_4K"] == 2 * LANES
+
+
+def test_a_fused_lane_is_a_block_on_ice40(tmp_path):
+    config = CONFIG.with_changes(csc=False, post_dsps=4, product_registers=False)
+    found = cells(FusedMacGroup(config, TAG_BITS), "ice40", tmp_path)
+    assert found["SB_MAC16"] == LANES
+    registers = sum(count for kind, count in found.items() if kind.startswith("SB_DFF"))
+    # The tag, that a result waits, and that the accumulators are cleared.
+    assert registers == TAG_BITS + 2 and found["SB_LUT4"] <= 20

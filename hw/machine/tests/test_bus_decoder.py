@@ -97,7 +97,7 @@ def test_a_response_waits_until_it_is_taken():
     async def bench(ctx: Any, bus: Any) -> None:
         ctx.set(bus.request.payload, {"address": Region.COUNTERS.base + 4, "write": 0, "data": 0})
         ctx.set(bus.request.valid, 1)
-        await ctx.tick()
+        await ctx.tick().repeat(2)  # looked at, and taken
         ctx.set(bus.request.payload, {"address": 0, "write": 0, "data": 0})
         await ctx.tick().repeat(20)
         assert ctx.get(bus.response.valid) and ctx.get(bus.response.payload.data) == 1

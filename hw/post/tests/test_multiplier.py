@@ -52,11 +52,11 @@ def test_small_multipliers(multiplier, a_shape, b_bits):
     simulate(dut, _pipeline_bench(inputs, dut.product, [a * b for a, b in pairs], dut.latency, seed))
 
 
-@pytest.mark.parametrize("dsps", range(5))
-def test_wide_multiplier(dsps):
+@pytest.mark.parametrize("dsps, registered", [*((dsps, True) for dsps in range(5)), (4, False)])
+def test_wide_multiplier(dsps, registered):
     seed = dsps
     rng = random.Random(seed)
-    dut = WideMultiplier(dsps)
+    dut = WideMultiplier(dsps, registered=registered)
     inputs, expected = [], []
     for _ in range(400):
         x, factor, nudge = _extreme(-(1 << 31), 1 << 31, rng), _extreme(0, 1 << 31, rng), rng.getrandbits(1)

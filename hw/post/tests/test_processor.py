@@ -9,6 +9,7 @@ from sim.harness.amaranth_sim import StreamSink, simulate, stream_put, stream_so
 
 CONFIGS = {
     "smallest": CoreConfig(groups=1, lanes=1, post_lanes=1, post_dsps=4),
+    "no registers": CoreConfig(groups=1, lanes=4, post_lanes=1, post_dsps=4, product_registers=False),
     "one slot": CoreConfig(groups=1, lanes=2, post_lanes=2, post_dsps=3),
     "many slots": CoreConfig(groups=3, lanes=4, post_lanes=2, post_dsps=3, max_left_shift=0),
     "wide activations": CoreConfig(groups=2, lanes=2, post_lanes=1, post_dsps=2, activation_bits=16),

@@ -39,12 +39,14 @@ class NetlistRequantiser(Requantiser):
 
 
 @pytest.mark.slow
-def test_netlist_for_ice40(tmp_path):
+@pytest.mark.parametrize("registers", [True, False])
+def test_netlist_for_ice40(tmp_path, registers):
+    config = CONFIG.with_changes(product_registers=registers)
     seed = 7
     cells = Path(yosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
-    sources = [verilog_netlist(Requantiser(CONFIG), "ice40", NETLIST, tmp_path), cells]
-    requantisers = [NetlistRequantiser(CONFIG)]
+    sources = [verilog_netlist(Requantiser(config), "ice40", NETLIST, tmp_path), cells]
+    requantisers = [NetlistRequantiser(config)]
     bench = build_bench(RequantiserSet(requantisers), name="netlist_set", verilog_sources=sources)
-    random = random_samples(20_000, np.random.default_rng(seed), max_left_shift=CONFIG.max_left_shift)
-    for samples in (corner_samples(max_left_shift=CONFIG.max_left_shift), random):
+    random = random_samples(20_000, np.random.default_rng(seed), max_left_shift=config.max_left_shift)
+    for samples in (corner_samples(max_left_shift=config.max_left_shift), random):
         check(bench, requantisers, samples, (-256, 255), seed)

@@ -66,7 +66,7 @@ def _rated(row: dict[str, Any], multipliers: int) -> Row:
 
 def _cases(full: bool) -> Sequence[Case]:
     default = CoreConfig().post_lanes
-    ways = [(name, default, False) for name in NETWORKS] + [(KEPT, default, True)]
+    ways = [(name, default, False) for name in NETWORKS] + [(KEPT, 16, True)]
     if full:
         ways += [(name, 16, False) for name in NETWORKS]
     return [

@@ -81,13 +81,13 @@ def _walk(conv: Convolution, mapping: Mapping, config: CoreConfig) -> EdgeWalk:
 def _rows_axis(conv: Convolution, geometry: Geometry, mapping: Mapping, row_words: int, config: CoreConfig) -> Fields:
     """Rows live in a ring: word steps are reduced modulo its length.
 
-    Only nullhop on a core with rings needs that: where maps lie whole in memory, rows are as columns are.
+    Only nullhop needs that: the other dataflows run on maps that lie whole in memory, where they are as columns are.
     """
     top = conv.padding[0][0]
     tap, pool = conv.dilation[0], geometry.stride_rows
 
     def words(rows: int) -> int:
-        if mapping.run or mapping.sparse is not None or not config.rings:
+        if mapping.run or mapping.sparse is not None:
             return rows * row_words % _modulus(config)
         return rows % mapping.input_ring * row_words
 
@@ -359,8 +359,6 @@ def pack(fields: Fields, config: CoreConfig, layer: str) -> int:
         CompilerError: a value does not fit its field.
     """
     layout = descriptor_layout(config)
-    if not config.rings:
-        fields = _without_rings(fields)
     constant = layout.const(fields)
     for path, value, stored, shape in _leaves(layout, fields, constant):
         if int(value) != stored:
@@ -369,22 +367,6 @@ def pack(fields: Fields, config: CoreConfig, layer: str) -> int:
                 f"it has {Shape.cast(shape).width} bits"
             )
     return constant.as_bits()
-
-
-OF_RINGS = {
-    "input": ("ring_rows_last", "block_channels"),
-    "window": ("reach",),
-    "output": ("ring_rows_last", "store_words_last", "store_tail"),
-}
-"""The fields that a core without rings does not look at."""
-
-
-def _without_rings(fields: Fields) -> Fields:
-    """The fields with 0 in those that a core without rings has no bits for."""
-    return {
-        name: {**part, **dict.fromkeys(OF_RINGS[name], 0)} if name in OF_RINGS else part
-        for name, part in fields.items()
-    }
 
 
 def _leaves(

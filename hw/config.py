@@ -29,16 +29,7 @@ LARGEST = {"groups": 64, "lanes": 256}
 DATAFLOWS = ("nullhop", "csc", "rsnn")
 """The dataflows that a core may have, each a flag of its configuration."""
 
-FLAGS = (
-    "product_registers",
-    "packed_parameters",
-    "single_port",
-    "sparse_streams",
-    "rings",
-    "lookahead",
-    "vector",
-    *DATAFLOWS,
-)
+FLAGS = ("product_registers", "packed_parameters", "single_port", "sparse_streams", "lookahead", "vector", *DATAFLOWS)
 """Parameters that are true or false."""
 
 
@@ -110,10 +101,6 @@ class CoreConfig:
         `sparse_streams`.
     sparse_streams
         Feature maps may travel sparse. An accelerator's programs load and store dense maps only, and do without.
-    rings
-        Feature maps may stream through rings of rows, in blocks of channels, while a layer runs. An accelerator's
-        programs hold each map whole and load it in one block. Known fault: without rings convolutions with output
-        pixels of two words come out wrong; no board leaves them out.
     lookahead
         A layer's descriptor and weights may come while the layer before runs. Without it there is one descriptor at a
         time, which is held by who offers it and not by the core too: hundreds of flip-flops less, and each layer
@@ -158,7 +145,6 @@ class CoreConfig:
     stream_units: int = 16
     codec_elements: int = 16
     sparse_streams: bool = True
-    rings: bool = True
     lookahead: bool = True
     fetch_depth: int = 8
     max_size: int = 511

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth import signed, unsigned
-from amaranth.hdl import ShapeLike, Value
+from amaranth.hdl import Value
 from amaranth.lib import data, enum
 
 from hw.config import CoreConfig
@@ -20,11 +20,6 @@ from hw.control.sparse_layout import SparseLayout
 def coordinate(config: CoreConfig) -> object:
     """Shape of a row or column of the padded input: signed, since padding lies at negative coordinates."""
     return signed(range(2 * (config.max_size + 1)).stop.bit_length() + 1)
-
-
-def only_with_rings(config: CoreConfig, shape: ShapeLike) -> ShapeLike:
-    """The shape of a field that a core without `rings` has no use for, and no bits: the compiler gives 0 then."""
-    return shape if config.rings else unsigned(0)
 
 
 class Operation(enum.IntEnum, shape=unsigned(3)):  # type: ignore[call-arg]  # Amaranth's own
@@ -109,14 +104,14 @@ class InputLayout(data.StructLayout):
             {
                 "rows_last": size,
                 "columns": size,
-                "blocks_last": only_with_rings(config, range(config.max_channel_words)),
-                "block_channels": only_with_rings(config, channels),
+                "blocks_last": range(config.max_channel_words),
+                "block_channels": channels,
                 "final_block_channels": channels,
                 "block_words": range(config.max_channel_words + 1),
                 "pixel_words": range(config.max_channel_words + 1),
                 "row_words": words,
                 "base": unsigned(config.activation_address_bits),
-                "ring_rows_last": only_with_rings(config, size),
+                "ring_rows_last": size,
                 "ring_words": words,
                 "streamed": 1,
                 "resident": 1,
@@ -165,7 +160,7 @@ class WindowLayout(data.StructLayout):
             {
                 "rows": AxisLayout(config),
                 "columns": AxisLayout(config),
-                "reach": only_with_rings(config, range(config.max_size + 1)),
+                "reach": range(config.max_size + 1),
                 "channels": range(config.max_channels + 1),
                 "row_weights": unsigned(config.weight_address_bits),
             }
@@ -195,15 +190,15 @@ class OutputLayout(data.StructLayout):
                 "base": address,
                 "pixel_words": pixel_words,
                 "row_words": range(config.activation_words + 1),
-                "ring_rows_last": only_with_rings(config, size),
+                "ring_rows_last": size,
                 "words": range(config.activation_words + 1),
                 "streamed": 1,
                 "merged": 1,
                 "sparse": 1,
                 "first_channel": range(config.max_channels + 1),
                 "pass_channels": range(config.groups * config.lanes + 1),
-                "store_words_last": only_with_rings(config, pixel_words),
-                "store_tail": only_with_rings(config, tail),
+                "store_words_last": pixel_words,
+                "store_tail": tail,
                 "final_store_words_last": pixel_words,
                 "final_store_tail": tail,
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal
+from amaranth import Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,7 +17,7 @@ class FeatureLoader(wiring.Component):
     """Asks the decoder for one packet after another and writes the words that come back.
 
     A row is asked for once its place in the ring is free, that is, once no unit under way or to come needs the row
-    that is there; without `rings` at once, and in one block. One word a cycle.
+    that is there. One word a cycle.
 
     Ports: static `input`, `window`; `start` (pulse), or `present` (pulse: nothing is to be loaded, all rows are in
     memory); `busy` (rows of the map are still to come; without meaning before the first of these); `rows_finished`
@@ -46,7 +46,7 @@ class FeatureLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.comb += self.busy.eq(self.rows_loaded <= self.input.rows_last)
-        self._ask(m)
+        self._ask(m, self._first_needed(m))
         self._write(m)
         return m
 
@@ -60,20 +60,15 @@ class FeatureLoader(wiring.Component):
             m.d.sync += [first.eq(first + self.window.rows.unit_step), counted.eq(counted + 1)]
         return first
 
-    def _fits(self, m: Module, row: Value) -> Value:
-        """Whether the place of a row is free; rows 0..ring_rows_last fit until the first leaves the padding."""
-        if not self.config.rings:
-            return Const(1)
-        ring_rows_last = self.input.ring_rows_last
-        return (row <= ring_rows_last) | (row <= self._first_needed(m) + ring_rows_last)
-
-    def _ask(self, m: Module) -> None:
+    def _ask(self, m: Module, first_needed: Value) -> None:
         row, block = Signal.like(self.rows_loaded), Signal.like(self.input.blocks_last)
         free, asked = Signal(), Signal()
         final = block == self.input.blocks_last
         segment = self.segments.payload
-        # A place that is free stays so until its row is asked for; that the next one is too is known a cycle later.
-        m.d.sync += free.eq(self._fits(m, row) & ~(asked & final) & ~self.start)
+        # Before the first row leaves the padding, rows 0..ring_rows_last are free to load. A place that is free stays
+        # so until its row is asked for; that the next one is too is known a cycle later.
+        fits = (row <= self.input.ring_rows_last) | (row <= first_needed + self.input.ring_rows_last)
+        m.d.sync += free.eq(fits & ~(asked & final) & ~self.start)
         m.d.comb += [
             asked.eq(self.segments.valid & self.segments.ready),
             segment.pixels.eq(self.input.columns),
@@ -96,8 +91,7 @@ class FeatureLoader(wiring.Component):
         pixel_address = Signal.like(row_address)
         block, ring_row = Signal.like(layout.blocks_last), Signal.like(layout.ring_rows_last)
         decoded, write = self.words.payload, self.writes.payload
-        rings = self.config.rings
-        wrap = ring_row == layout.ring_rows_last if rings else Const(0)
+        wrap = ring_row == layout.ring_rows_last
         next_row_address = Mux(wrap, layout.base, row_address + layout.row_words)
         m.d.comb += [
             write.address.eq(pixel_address + block_word + word),
@@ -106,9 +100,7 @@ class FeatureLoader(wiring.Component):
             self.writes.valid.eq(self.words.valid),
             self.words.ready.eq(self.writes.ready),
         ]
-        pixel_done = word + 1 == layout.block_words
-        if rings:
-            pixel_done |= block_word + word + 1 == layout.pixel_words
+        pixel_done = (word + 1 == layout.block_words) | (block_word + word + 1 == layout.pixel_words)
         with m.If(self.words.valid & self.words.ready & decoded.word_last):
             m.d.sync += word.eq(word + 1)
             with m.If(pixel_done):

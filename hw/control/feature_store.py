@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Const, Mux, Signal
+from amaranth import Mux, Signal
 from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -84,13 +84,11 @@ class FeatureStore(wiring.Component):
         row_address = Signal.like(layout.base)
         pixel_address = Signal.like(layout.base)
         ring_row = Signal.like(layout.ring_rows_last)
-        words_last, tail = layout.final_store_words_last, layout.final_store_tail
-        if self.config.rings:
-            words_last = Mux(self.final, words_last, layout.store_words_last)
-            tail = Mux(self.final, tail, layout.store_tail)
+        words_last = Mux(self.final, layout.final_store_words_last, layout.store_words_last)
+        tail = Mux(self.final, layout.final_store_tail, layout.store_tail)
         pixel_done = word == words_last
         row_done = pixel_done & (column == layout.columns_last)
-        wrap = ring_row == layout.ring_rows_last if self.config.rings else Const(0)
+        wrap = ring_row == layout.ring_rows_last
         next_row_address = Mux(wrap, layout.base, row_address + layout.row_words)
         m.d.comb += [
             steps.valid.eq(self.busy & (self.rows_finished > rows_walked)),

@@ -87,7 +87,6 @@ SMALL = {
     "product_registers": False,
     "packed_parameters": True,
     "single_port": True,
-    "rings": False,
     "lookahead": False,
     "activation_banks": 1,
     "activation_depth": 256,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Const, Mux, Signal
+from amaranth import Array, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +19,7 @@ class PixelAllocator(wiring.Component):
 
     A unit is one output pixel, or one pooling window of them. Work is balanced by itself, whatever the zeros: a
     controller that meets many takes the next unit sooner. A row starts once the rows that it needs are loaded and its
-    place in the output ring is free; without `rings` at once. At most one unit a cycle; one idle cycle a row.
+    place in the output ring is free. At most one unit a cycle; one idle cycle a row.
 
     A unit is offered only in a cycle in which its controller is ready: the one stream whose `valid` depends on `ready`.
 
@@ -84,17 +84,10 @@ class PixelAllocator(wiring.Component):
 
     def _watch_rows(self, m: Module, unit: Value, row: Value, row_ready: Value, row_done: Value) -> None:
         """`row_ready` is registered: a row is looked at from the cycle after it becomes the current one."""
-        if not self.config.rings:
-            m.d.sync += row_ready.eq(~row_done & ~self.start)
-            return
         all_loaded = self.rows_loaded > self.input.rows_last
         needed_loaded = self.rows_loaded > unit.row.at + self.window.reach
         space = row <= self.rows_stored + self.output.ring_rows_last
         m.d.sync += row_ready.eq((all_loaded | needed_loaded) & space & ~row_done & ~self.start)
-
-    def _in_ring(self, words: Value) -> Value:
-        ring = self.input.ring_words
-        return Mux(words >= ring, words - ring, words)
 
     def _place_unit(self, m: Module, unit: Value, row_done: Value) -> None:
         """Where the unit's window starts in the input and where its result goes."""
@@ -103,11 +96,9 @@ class PixelAllocator(wiring.Component):
         address = Signal.like(self.output.base)
         row_address = Signal.like(self.output.base)
         ring_row = Signal.like(self.output.ring_rows_last)
-        wrap = ring_row == self.output.ring_rows_last if self.config.rings else Const(0)
+        wrap = ring_row == self.output.ring_rows_last
         next_row_address = Mux(wrap, self.output.base, row_address + self.output.row_words)
-        next_words = (at_row.words + rows.unit_words)[: len(at_row.words)]
-        if self.config.rings:
-            next_words = self._in_ring(at_row.words + rows.unit_words)
+        next_words = at_row.words + rows.unit_words
         with m.If(self.start | row_done):
             m.d.sync += [at_column.at.eq(columns.start), at_column.words.eq(columns.start_words)]
         with m.Elif(self.issue):
@@ -127,7 +118,9 @@ class PixelAllocator(wiring.Component):
         with m.Elif(row_done):
             m.d.sync += [
                 at_row.at.eq(at_row.at + rows.unit_step),
-                at_row.words.eq(next_words),
+                at_row.words.eq(
+                    Mux(next_words >= self.input.ring_words, next_words - self.input.ring_words, next_words)
+                ),
                 ring_row.eq(Mux(wrap, 0, ring_row + 1)),
                 row_address.eq(next_row_address),
                 address.eq(next_row_address),

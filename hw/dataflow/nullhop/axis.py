@@ -17,7 +17,7 @@ class AxisCounter(wiring.Component):
 
     Both move together: by `tap_step`/`tap_words` from tap to tap, by `pool_step`/`pool_words` from one output of the
     pooling window to the next. Past the last tap the axis returns to the first, past the last output to the unit's
-    first. Word offsets are modulo `ring` (0, or without `rings`: modulo their own range, and offsets may be negative).
+    first. Word offsets are modulo `ring` (0: modulo their own range, and offsets may be negative).
 
     Where each move would lead is worked out a cycle ahead, so `load`, `next_tap` and `next_pool` may come in every
     second cycle only, and `last_pool` tells from the second cycle after a move on.
@@ -27,7 +27,6 @@ class AxisCounter(wiring.Component):
     """
 
     def __init__(self, config: CoreConfig) -> None:
-        self._rings = config.rings
         at, words = coordinate(config), axis_words(config)
         super().__init__(
             {
@@ -48,8 +47,6 @@ class AxisCounter(wiring.Component):
         )
 
     def _forward(self, words: Value, step: Value) -> Value:
-        if not self._rings:
-            return (words + step)[: len(words)]
         total = words + step
         return Mux((self.ring != 0) & (total >= self.ring), total - self.ring, total)
 

@@ -29,6 +29,10 @@ STORE_LATENCY = 14
 """From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
 
 
+FETCH_CYCLES = 2
+"""From a word that is taken, or dropped, to the next one, where one is asked for at a time."""
+
+
 def fetch_latency(config: CoreConfig) -> int:
     """From a row that is loaded, or a unit that is given out, to the first activation in the map decoder."""
     return 5 + read_latency(config) + config.large
@@ -45,8 +49,13 @@ def write_latency(config: CoreConfig) -> int:
 
 
 def result_cycles(config: CoreConfig, collect: int) -> int:
-    """Cycles for which a group stands still for a result that takes the post-processor `collect` cycles."""
-    return 0 if config.product_registers else collect
+    """Cycles for which a group stands still for a result that takes the post-processor `collect` cycles.
+
+    Meanwhile a word is fetched, where that takes time.
+    """
+    if config.product_registers:
+        return 0
+    return max(0, collect - FETCH_CYCLES) if config.fetch_depth == 1 else collect
 
 
 @dataclass(frozen=True)
@@ -79,18 +88,29 @@ def _window_coordinates(conv: Convolution, mapping: Mapping, axis: int) -> tuple
 
 
 def unit_costs(
-    conv: Convolution, mapping: Mapping, stored: npt.NDArray, word_elements: int = WORD_ELEMENTS
+    conv: Convolution,
+    mapping: Mapping,
+    stored: npt.NDArray,
+    word_elements: int = WORD_ELEMENTS,
+    *,
+    one_by_one: bool = False,
 ) -> UnitCosts:
-    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero), in words of so many."""
+    """Costs of each unit for the stored input [rows sent, columns, channels] (0 is zero), in words of so many.
+
+    `one_by_one`: a word is asked for when the one before is taken or dropped, and not sooner.
+    """
     non_zero = stored != 0
     pixel = non_zero.sum(axis=2)
     cuts = range(0, stored.shape[2], word_elements)
-    used = np.stack([non_zero[:, :, cut : cut + word_elements].any(axis=2) for cut in cuts], axis=2)
+    in_word = np.stack([non_zero[:, :, cut : cut + word_elements].sum(axis=2) for cut in cuts], axis=2)
+    used = in_word > 0
     pixel_used, last_word = used.sum(axis=2), used[:, :, -1]
+    fetched = in_word + FETCH_CYCLES if one_by_one else in_word
+    pixel_issues = fetched.sum(axis=2)
     row_at, row_in = _window_coordinates(conv, mapping, 0)
     column_at, column_in = _window_coordinates(conv, mapping, 1)
     shape = conv.output_size
-    operations, words, nulls, steps = (np.zeros(shape, np.int64) for _ in range(4))
+    operations, words, nulls, issues, steps = (np.zeros(shape, np.int64) for _ in range(5))
     taps = conv.kernel
     for pool_row in range(conv.pool[0]):
         for pool_column in range(conv.pool[1]):
@@ -103,12 +123,13 @@ def unit_costs(
                     index = np.ix_(rows.clip(0, stored.shape[0] - 1), columns.clip(0, stored.shape[1] - 1))
                     operations += np.where(inside, pixel[index], 0)
                     words += np.where(inside, pixel_used[index], 0)
+                    issues += np.where(inside, pixel_issues[index], 0)
                     steps += np.where(inside, 1 + mapping.input_pixel_words, 2 * rows_in[:, None].astype(np.int64))
                     # The last tap closes the result: with an operation of its own if its last word is zero or padding.
                     closing = inside & last_word[index]
                 steps += np.where(rows_in, 0, 2)[:, None]
             nulls += np.where(closing, 0, 1)
-    return UnitCosts(operations, words + nulls, operations + nulls, steps)
+    return UnitCosts(operations, words + nulls, issues + nulls, steps)
 
 
 def _slices(columns: int, channels: int, config: CoreConfig, sparse: bool) -> int:

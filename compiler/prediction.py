@@ -132,7 +132,7 @@ def run_passes(
     if program.mapping.sparse is not None:
         return _run_rsnn(program, start, accepted, weights, load, store(program.mapping.passes - 1))
     conv, mapping, config = program.conv, program.mapping, program.config
-    costs = unit_costs(conv, mapping, stored, config.word_elements)
+    costs = unit_costs(conv, mapping, stored, config.word_elements, one_by_one=config.fetch_depth == 1)
     arriving = np.zeros(len(stored), np.int64) if load is None else load
     now = start
     for index in range(mapping.passes):

@@ -76,7 +76,7 @@ def test_a_network_that_a_board_cannot_hold_has_the_reason(monkeypatch):
     monkeypatch.setattr(resources, "of_board", lambda board: cells)
     (case,) = [case for case in boards.BOARDS.cases(False) if case.name == "resnet8 on icebreaker"]
     row = case.measure()
-    assert "vector" in row["refused"] and "cycles" not in row
+    assert "max_size" in row["refused"] and "cycles" not in row
     assert {key: row[key] for key in cells} == cells
 
 

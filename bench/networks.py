@@ -66,9 +66,9 @@ def _rated(row: dict[str, Any], multipliers: int) -> Row:
 
 def _cases(full: bool) -> Sequence[Case]:
     default = CoreConfig().post_lanes
-    ways = [(name, default, False) for name in NETWORKS] + [(KEPT, 16, True)]
+    ways = [(name, default, False) for name in NETWORKS] + [(KEPT, default, True)]
     if full:
-        ways += [(name, 16, False) for name in NETWORKS]
+        ways += [(name, 16, False) for name in NETWORKS] + [(KEPT, 16, True)]
     return [
         Case(
             name + (f", post_lanes={post_lanes}" if post_lanes != default else "") + (", weights kept" if kept else ""),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 from bench import mobilenet_csc, resident
-from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Column, Row, rates
+from bench.benchmark import LAYER_COLUMNS, Benchmark, Case, Column, Row
 from bench.drawn import DrawnNetwork
-from bench.layers import only_described
+from bench.layers import only_described, program_row
 from bench.mobilenet import ConvolutionShape, mobilenet
 from hw.config import CoreConfig
 from models.network import Network
@@ -35,16 +35,12 @@ SAMPLED = ("stem", "depthwise_2", "pointwise_2", "depthwise_6", "pointwise_8", "
 """Layers of MobileNet V1, over its depth."""
 
 
-def _name(index: int) -> str:
-    return f"layer{index}"
-
-
 @cache
 def _networks() -> dict[str, Network]:
     """Every layer as a network of its own."""
     found: dict[str, Network] = {}
     for case, (size, channels, layer) in FILLING.items():
-        drawn = DrawnNetwork(_name(len(found)), size, channels, SEED)
+        drawn = DrawnNetwork(f"layer{len(found)}", size, channels, SEED)
         if isinstance(layer, SupportLayer):
             drawn.cyclic(layer)
         else:
@@ -52,14 +48,14 @@ def _networks() -> dict[str, Network]:
         found[case] = drawn.network()
     for shape in mobilenet(mobilenet_csc.WIDTH, mobilenet_csc.SIZE):
         if shape.name in SAMPLED:
-            drawn = DrawnNetwork(_name(len(found)), shape.size, shape.inputs, SEED)
+            drawn = DrawnNetwork(f"layer{len(found)}", shape.size, shape.inputs, SEED)
             drawn.convolution(shape)
             found[f"MobileNet V1 0.5, {shape.name}"] = drawn.network()
     return found
 
 
 @cache
-def measured() -> dict[str, resident.ResidentRun]:
+def _measured() -> dict[str, resident.ResidentRun]:
     """What each layer took."""
     networks = _networks()
     with only_described():
@@ -67,21 +63,11 @@ def measured() -> dict[str, resident.ResidentRun]:
 
 
 def _measure(case: str) -> Row:
-    run = measured()[case]
-    conv, multipliers = run.program.conv, CONFIG.groups * CONFIG.lanes
-    return {
-        "dataflow": run.program.mapping.dataflow,
-        "groups": CONFIG.groups,
-        "lanes": CONFIG.lanes,
-        "cycles": run.cycles,
-        "predicted_cycles": run.predicted,
-        "macs": conv.macs,
-        "multiplies": run.multiplies,
-        "weights": conv.weights.size,
-        "weight_bytes": run.program.held_weights.size,
-        **rates(run.cycles, conv.macs, run.multiplies, multipliers),
-        "equal": run.equal,
-    }
+    run = _measured()[case]
+    row = program_row(
+        run.program, cycles=run.cycles, predicted=run.predicted, multiplies=run.multiplies, equal=run.equal
+    )
+    return {**row, "weights": run.program.conv.weights.size, "weight_bytes": run.program.held_weights.size}
 
 
 def _cases(full: bool) -> Sequence[Case]:

@@ -11,7 +11,7 @@ from functools import cache
 from amaranth.hdl import UnusedElaboratable
 
 from bench.benchmark import Row, rates
-from compiler.program import compile_layer
+from compiler.program import LayerProgram, compile_layer
 from hw.config import CoreConfig
 from models.sparsity import break_even_sparsity
 from sim.core_run import LayerRun, build_core, run_layers
@@ -48,19 +48,29 @@ def simulate(jobs: Sequence[LayerJob], config: CoreConfig) -> list[LayerRun]:
     return run_layers(model(config), jobs, config)
 
 
-def layer_row(run: LayerRun) -> Row:
-    """The row of a layer."""
-    program = run.job.program
-    multipliers = program.config.groups * program.config.lanes
+def program_row(program: LayerProgram, *, cycles: int, predicted: int, multiplies: int, equal: bool) -> Row:
+    """The row of a layer, of what it took."""
+    config = program.config
     return {
-        "groups": program.config.groups,
-        "lanes": program.config.lanes,
+        "groups": config.groups,
+        "lanes": config.lanes,
         "dataflow": program.mapping.dataflow,
-        "cycles": run.cycles,
-        "predicted_cycles": run.prediction.cycles,
+        "cycles": cycles,
+        "predicted_cycles": predicted,
         "macs": program.conv.macs,
-        "multiplies": run.multiplies,
-        **rates(run.cycles, program.conv.macs, run.multiplies, multipliers),
-        "equal": run.mismatch is None,
-        "traffic": run.traffic,
+        "multiplies": multiplies,
+        **rates(cycles, program.conv.macs, multiplies, config.groups * config.lanes),
+        "equal": equal,
     }
+
+
+def layer_row(run: LayerRun) -> Row:
+    """The row of a layer that ran on a core with its streams."""
+    row = program_row(
+        run.job.program,
+        cycles=run.cycles,
+        predicted=run.prediction.cycles,
+        multiplies=run.multiplies,
+        equal=run.mismatch is None,
+    )
+    return {**row, "traffic": run.traffic}

@@ -18,6 +18,7 @@ from compiler.convolution import Convolution
 from compiler.mapping import Mapping, ceil_div
 from hw.config import WORD_ELEMENTS, CoreConfig
 from hw.control.units import unit_window
+from hw.mac.array import group_of
 from hw.memory.activation import read_latency
 from hw.stream.layouts import map_units, row_units
 
@@ -27,8 +28,6 @@ LOAD_LATENCY = 8
 """From the start of a pass until its first packet, waiting at the port, is decoded: request, decoder, write."""
 STORE_LATENCY = 14
 """From the retirement of a row's last unit to its packet's last beat, on top of the beats that it takes."""
-
-
 FETCH_CYCLES = 2
 """From a word that is taken, or dropped, to the next one, where one is asked for at a time."""
 
@@ -40,7 +39,7 @@ def fetch_latency(config: CoreConfig) -> int:
 
 def array_latency(config: CoreConfig) -> int:
     """From a unit's last activation in the map decoder to its results."""
-    return 4 if config.product_registers else 2
+    return 1 + group_of(config).latency
 
 
 def write_latency(config: CoreConfig) -> int:

@@ -28,8 +28,6 @@ RESULT_LATENCY = 5
 """From a weight entry whose vector is there to its result in the banks, if it closes a kernel and is alone."""
 SEGMENT_LATENCY = 3
 """Of the collector, from a segment's last slice to its first beat."""
-
-
 TRANSPOSER_LATENCY = 4
 """From a plane's last word to its first vector in the scratchpads."""
 
@@ -50,8 +48,8 @@ class Reach(NamedTuple):
 class _Fetch:
     """When vectors are in the scratchpads: planes in order, as the ring has room for them."""
 
-    def __init__(self, shape: SparseShape, config: CoreConfig, start: float, written: _Written | None) -> None:
-        self.shape, self.depth, self.written = shape, config.scratchpad_depth, written
+    def __init__(self, shape: SparseShape, config: CoreConfig, start: float, loading: _Loading | None) -> None:
+        self.shape, self.depth, self.loading = shape, config.scratchpad_depth, loading
         self._latency = vector_latency(config)
         self.free = start + 2
         self._given = self._begun = self.free
@@ -81,8 +79,8 @@ class _Fetch:
                 if not planes:
                     continue
                 self.free += planes * requests
-                if self.written is not None:
-                    self.free += self.written.in_the_way(self.free - planes * requests, self.free)
+                if self.loading is not None:
+                    self.free += self.loading.in_the_way(self.free - planes * requests, self.free)
                 room = self._room(self._written + planes * places)
                 there = self.free + self._latency + vectors - 1
                 # The words of a plane are taken in while the one before is given out, and not sooner.
@@ -101,7 +99,7 @@ class _Fetch:
         return self._begun - TRANSPOSER_LATENCY
 
 
-class _Written:
+class _Loading:
     """Words of the input that are written while others are read: where both want a bank, the read waits."""
 
     def __init__(self, loaded: Times, conv: Convolution, config: CoreConfig) -> None:
@@ -126,6 +124,7 @@ class _Arrival:
 
     @property
     def first(self) -> float:
+        """When the first vector is there."""
         return float(self.begins[0])
 
     def last_entry(self, reach: Reach, count: Times) -> Times:
@@ -176,8 +175,8 @@ class RsnnPass:
         """The cycle in which the pass is done, when it starts at `start`."""
         shape, config = self.shape, self.config
         loaded = self._loaded(start)
-        written = None if loaded is None else _Written(loaded, self.conv, config)
-        fetch = _Fetch(shape, config, start, written)
+        loading = None if loaded is None else _Loading(loaded, self.conv, config)
+        fetch = _Fetch(shape, config, start, loading)
         groups = np.full(config.groups, start + 4.0)
         taken: deque[Times] = deque([groups - 4, groups - 4], maxlen=2)
         released: deque[float] = deque([float(start)] * TILES_AHEAD, maxlen=TILES_AHEAD)

@@ -12,6 +12,11 @@ from hw.mac.group import MacGroup
 from hw.mac.operands import Operands, Results
 
 
+def group_of(config: CoreConfig) -> type[MacGroup | FusedMacGroup]:
+    """What a core's groups are."""
+    return MacGroup if config.product_registers else FusedMacGroup
+
+
 class MacArray(wiring.Component):
     """`groups` x `lanes` multipliers: `MacGroup`s, each with its contract, that know nothing of each other.
 
@@ -41,7 +46,7 @@ class MacArray(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        kind = MacGroup if self.config.product_registers else FusedMacGroup
+        kind = group_of(self.config)
         for number in range(self.config.groups):
             m.submodules[f"group_{number}"] = group = kind(self.config, self.tag_shape)
             connect(m, operands=flipped(self.operands[number]), group=group.operands)

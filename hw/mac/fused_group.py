@@ -6,11 +6,10 @@ from typing import ClassVar
 
 from amaranth import Mux, Signal, signed
 from amaranth.hdl import Module, ShapeLike
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from hw.config import CoreConfig
-from hw.mac.operands import Operands, Results
+from hw.mac.operands import group_ports
 
 
 class FusedMacGroup(wiring.Component):
@@ -37,12 +36,7 @@ class FusedMacGroup(wiring.Component):
 
     def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
         self.config = config
-        super().__init__(
-            {
-                "operands": In(stream.Signature(Operands(config, tag_shape))),
-                "results": Out(stream.Signature(Results(config, tag_shape))),
-            }
-        )
+        super().__init__(group_ports(config, tag_shape))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

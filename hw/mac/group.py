@@ -6,12 +6,11 @@ from typing import ClassVar
 
 from amaranth import Signal
 from amaranth.hdl import Module, ShapeLike
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from hw.config import CoreConfig
 from hw.mac.lane import MacLane
-from hw.mac.operands import Operands, Results
+from hw.mac.operands import group_ports
 
 
 class MacGroup(wiring.Component):
@@ -46,12 +45,7 @@ class MacGroup(wiring.Component):
 
     def __init__(self, config: CoreConfig, tag_shape: ShapeLike) -> None:
         self.config = config
-        super().__init__(
-            {
-                "operands": In(stream.Signature(Operands(config, tag_shape))),
-                "results": Out(stream.Signature(Results(config, tag_shape))),
-            }
-        )
+        super().__init__(group_ports(config, tag_shape))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

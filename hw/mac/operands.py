@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import signed, unsigned
 from amaranth.hdl import ShapeLike
-from amaranth.lib import data
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 
@@ -50,3 +53,11 @@ class Results(data.StructLayout):
                 "tag": tag_shape,
             }
         )
+
+
+def group_ports(config: CoreConfig, tag_shape: ShapeLike) -> dict[str, Any]:
+    """The ports of any group of lanes: `operands` In, `results` Out."""
+    return {
+        "operands": In(stream.Signature(Operands(config, tag_shape))),
+        "results": Out(stream.Signature(Results(config, tag_shape))),
+    }

@@ -58,9 +58,8 @@ class ActivationMemory(wiring.Component):
     """Banked activation memory with arbitrated readers and two writers.
 
     Each bank serves one read and one write a cycle, of `single_port` one write or, if there is none, one read.
-    Responses come `read_latency` cycles after the request was
-    accepted (in a large core later, if another reader comes first), in order, and cannot be stalled: a reader asks only
-    for what it can hold. `writes[0]` wins over
+    Responses come `read_latency` cycles after the request was accepted (in a large core later, if another reader comes
+    first), in order, and cannot be stalled: a reader asks only for what it can hold. `writes[0]` wins over
     `writes[1]`. A word is written in the cycle of its acceptance, in a large core in the next one. Nobody may read it
     in that cycle (old data would come); `collision` tells if it happened.
 

@@ -23,37 +23,28 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize(
-    "source, sink", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "bursty")]
-)
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_random_operations_give_what_the_model_gives(config, source, sink):
-    seed = 1
-    operations = list(random_operations(config, 250, random.Random(seed)))
-    expected = GroupModel(config).results(operations)
-    group = MacGroup(config, TAG_BITS)
-    results = StreamSink(group.results, count=len(expected), stalls=sink, seed=seed)
-    simulate(group, stream_source(group.operands, operations, stalls=source, seed=seed), results)
-    assert results.beats == expected, f"seed {seed}"
-
-
 FUSED = {
     "of any dataflow": CoreConfig(groups=1, lanes=3, post_lanes=1, post_dsps=4, csc=False, rsnn=True, accumulators=1),
     "of one lane": CoreConfig(groups=1, lanes=1, post_lanes=1, post_dsps=4),
     "with sums that wrap": CoreConfig(groups=1, lanes=2, post_lanes=1, post_dsps=4, accumulator_bits=18),
 }
 
+GROUPS = [pytest.param(MacGroup, config, id=name) for name, config in CONFIGS.items()]
+GROUPS += [
+    pytest.param(FusedMacGroup, config.with_changes(product_registers=False), id=f"fused, {name}")
+    for name, config in FUSED.items()
+]
+
 
 @pytest.mark.parametrize(
     "source, sink", [("none", "none"), ("random", "random"), ("none", "slow"), ("bursty", "bursty")]
 )
-@pytest.mark.parametrize("config", FUSED.values(), ids=FUSED.keys())
-def test_fused_lanes_give_what_the_model_gives(config, source, sink):
-    seed = 5
-    config = config.with_changes(product_registers=False)
+@pytest.mark.parametrize("kind, config", GROUPS)
+def test_random_operations_give_what_the_model_gives(kind, config, source, sink):
+    seed = 1
     operations = list(random_operations(config, 250, random.Random(seed)))
     expected = GroupModel(config).results(operations)
-    group = FusedMacGroup(config, TAG_BITS)
+    group = kind(config, TAG_BITS)
     results = StreamSink(group.results, count=len(expected), stalls=sink, seed=seed)
     simulate(group, stream_source(group.operands, operations, stalls=source, seed=seed), results)
     assert results.beats == expected, f"seed {seed}"

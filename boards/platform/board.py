@@ -99,6 +99,7 @@ class Board:
             multiplier=family.multiplier,
             memory_bits=dict(family.memory_bits),
             luts=family.luts,
+            tuning=family.tuning,
             floorplan=self.floorplan,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boards.platform.repairs import open_carry_chains
 from boards.synthesis.flow import TOP
-from boards.synthesis.targets import ICE40_LUTS, Resource
+from boards.synthesis.targets import ECP5_TUNING, ICE40_LUTS, ICE40_TUNING, Resource
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Family:
         The metrics of a budget that yosys can count: a name, and the prefixes of the cells.
     resources, multiplier, memory_bits
         As in `boards.synthesis.targets.Target`.
-    luts
+    luts, tuning
         As in `boards.synthesis.targets.Target`, too.
     repair
         Changes the netlist, a JSON file, before the placer takes it; called with its top module, too.
@@ -53,6 +53,7 @@ class Family:
     multiplier: str
     memory_bits: tuple[tuple[str, int], ...]
     luts: tuple[str, ...] = ()
+    tuning: tuple[str, ...] = ()
     repair: Callable[[Path, str], None] | None = None
 
     @property
@@ -85,6 +86,7 @@ ECP5 = Family(
     ),
     multiplier="MULT18X18D",
     memory_bits=(("DP16KD", 18 << 10), ("PDPW16KD", 18 << 10)),
+    tuning=ECP5_TUNING,
 )
 
 ICE40 = Family(
@@ -114,6 +116,7 @@ ICE40 = Family(
     multiplier="SB_MAC16",
     memory_bits=(("SB_RAM40_4K", 4 << 10), ("SB_SPRAM256KA", 256 << 10)),
     luts=ICE40_LUTS,
+    tuning=ICE40_TUNING,
 )
 
 GW1N = Family(

@@ -2,16 +2,19 @@
 
 An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all
 that belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight
-memory next to them, before place and route, which finds the places of all else. The activation memory, which all groups
-read, lies in the middle.
+memory next to them, before place and route, which finds the places of all else. The activation memory lies apart from
+all of them: what hangs on it, which is the front end, then settles between the two, and leaves what is around the
+multipliers to the array and to what collects its results. In their midst all of that crosses itself, and no router
+finds a way.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +78,7 @@ class Floorplan:
 
         Groups of multipliers fill the rows of sites one after another; those that belong to no group, which are the
         post-processor's, come in the middle. Each weight memory gets the free sites nearest to its group, the
-        activation memory those nearest to all.
+        activation memory those in the middle of the rows furthest from any multiplier.
 
         Parameters
         ----------
@@ -85,29 +88,19 @@ class Floorplan:
         clusters = _clusters(cells, self.multipliers.cells, ARRAY)
         rest = clusters.pop("", [])
         order = [clusters[group] for group in sorted(clusters, key=int)]
-        if not order:
+        placed = _fill([*order[: len(order) // 2], rest, *order[len(order) // 2 :]], self.multipliers.sites())
+        if not order or not placed:
             return {}
-        order.insert(len(order) // 2, rest)
-        placed = _fill(order, self.multipliers.sites())
         weights = _clusters(cells, self.memories.cells, WEIGHTS)
         banks = _clusters(cells, self.memories.cells, BANKS)
-        wishes = [
-            (name, [placed[cell] for cell in clusters[group] if cell in placed])
-            for group in sorted(clusters, key=int)
-            for name in weights.get(group, [])
-        ]
-        wishes += [(name, list(placed.values())) for name in banks.get("bank", [])]
-        return {name: site.bel for name, site in (placed | self._nearest(wishes)).items()}
-
-    def _nearest(self, wishes: Iterable[tuple[str, list[Site]]]) -> dict[str, Site]:
-        """For each memory the free site nearest to the sites that it belongs to, in turn while there are any."""
         free = [site for row in self.memories.sites() for site in row]
-        found: dict[str, Site] = {}
-        for name, others in wishes:
-            if free and others:
-                found[name] = min(free, key=lambda site: _distance(site, others))
-                free.remove(found[name])
-        return found
+        sites = dict(placed)
+        for group in sorted(clusters, key=int):
+            group_sites = [placed[cell] for cell in clusters[group] if cell in placed]
+            if group_sites:
+                sites |= _take(free, weights.get(group, []), partial(_distance, others=group_sites))
+        apart = partial(_apart, others=list(placed.values()))
+        return {name: site.bel for name, site in (sites | _take(free, banks.get("bank", []), apart)).items()}
 
 
 def _clusters(
@@ -136,6 +129,22 @@ def _fill(clusters: Iterable[list[str]], rows: list[list[Site]]) -> dict[str, Si
             placed.update(zip(cluster, row, strict=False))
             del row[: len(cluster)]
     return placed
+
+
+def _take(free: list[Site], names: Iterable[str], cost: Callable[[Site], Any]) -> dict[str, Site]:
+    """For each name the free site of least cost, in turn while there are any; what is taken is free no more."""
+    found: dict[str, Site] = {}
+    for name in names:
+        if free:
+            found[name] = min(free, key=cost)
+            free.remove(found[name])
+    return found
+
+
+def _apart(site: Site, others: list[Site]) -> tuple[float, float]:
+    """How near to the rows of others, and then how far from the middle of their columns."""
+    column = sum(other.column for other in others) / len(others)
+    return -min(abs(site.row - other.row) for other in others), abs(site.column - column)
 
 
 def _distance(site: Site, others: list[Site]) -> float:

@@ -25,9 +25,6 @@ TOP = "top"
 SEED = "1"
 """Of the placer, so that a run can be repeated."""
 
-PLACEMENT = ("--placer-heap-critexp", "4", "--placer-heap-timingweight", "30")
-"""Timing weighs more than it does by default: the longest paths are few, and cross the whole part if they are let."""
-
 Stages = Callable[[str], AbstractContextManager[object]]
 """Called with a stage's name; what it returns is entered while the stage runs."""
 
@@ -108,7 +105,7 @@ def place_and_route(target: Target, folder: Path, frequency: float, options: Seq
     """
     report, log = folder / "report.json", folder / "nextpnr.log"
     files = ("--json", f"{TOP}.json", "--report", report.name)
-    arguments = [*target.device, *files, "--seed", SEED, *PLACEMENT, *options]
+    arguments = [*target.device, *files, "--seed", SEED, *target.tuning, *options]
     status = run_tool(target.placer, [*arguments, "--freq", f"{frequency:g}"], folder, log.name)
     if status and not (report.exists() and "Max frequency" in first_error(log)):
         raise CircuitError(f"{target.name}: {excess(log) or f'nextpnr: {first_error(log)}'} (see {log})")

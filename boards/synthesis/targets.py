@@ -53,6 +53,8 @@ class Target:
         The cells that are memories on the chip, by prefix, with the bits that one holds.
     luts
         Yosys commands to take for the step of `synthesis` that makes look-up tables, if not its own.
+    tuning
+        Options of the placer that suit the part, if its own choices do not.
     floorplan
         Where its multipliers and memories are, if those of an array are to be put side by side.
     """
@@ -68,6 +70,7 @@ class Target:
     multiplier: str
     memory_bits: Mapping[str, int]
     luts: tuple[str, ...] = ()
+    tuning: tuple[str, ...] = ()
     floorplan: Floorplan | None = None
 
     def configure(self, groups: int | None = None, lanes: int | None = None) -> CoreConfig:
@@ -104,6 +107,12 @@ LFE5U_85F = Floorplan(
     ),
 )
 
+ECP5_TUNING = ("--router", "router2")
+"""It shares out wires in rounds, which ends for a core of 8 x 16; the default takes one arc after the other."""
+
+ICE40_TUNING = ("--placer-heap-critexp", "4", "--placer-heap-timingweight", "30")
+"""Timing weighs more than it does by default: the longest paths are few, and cross the whole part if they are let."""
+
 ECP5 = Target(
     name="ecp5",
     part="Lattice ECP5 LFE5U-85F-8",
@@ -131,6 +140,7 @@ ECP5 = Target(
     ),
     multiplier="MULT18X18D",
     memory_bits={"DP16KD": 18 << 10, "PDPW16KD": 18 << 10},
+    tuning=ECP5_TUNING,
     floorplan=LFE5U_85F,
 )
 
@@ -182,6 +192,7 @@ ICE40 = Target(
     multiplier="SB_MAC16",
     memory_bits={"SB_RAM40_4K": 4 << 10, "SB_SPRAM256KA": 256 << 10},
     luts=ICE40_LUTS,
+    tuning=ICE40_TUNING,
 )
 
 TARGETS = {target.name: target for target in (ECP5, ICE40)}

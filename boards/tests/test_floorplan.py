@@ -9,7 +9,7 @@ from boards.synthesis.targets import LFE5U_85F
 
 SMALL = Floorplan(
     multipliers=SiteRows(cells=("MULT",), rows=(10, 30), columns=(0, 8), places=((0, "M0"), (1, "M1"))),
-    memories=SiteRows(cells=("RAM",), rows=(20, 40), columns=(0, 8), places=((0, "R0"),)),
+    memories=SiteRows(cells=("RAM",), rows=(20, 40, 60), columns=(0, 8), places=((0, "R0"),)),
 )
 
 
@@ -34,11 +34,14 @@ def test_lanes_are_in_the_order_of_their_numbers():
     assert columns == sorted(columns)
 
 
-def test_a_weight_memory_lies_next_to_its_group_and_the_activations_between_all():
-    placed = SMALL.place(array(groups=2, lanes=2, memories=1, banks=1))
+def test_a_weight_memory_lies_next_to_its_group_and_the_activations_apart_from_all():
+    placed = SMALL.place(array(groups=3, lanes=2, memories=1, banks=2))
     assert placed["core.weights_0.store.0"] == "X0/Y20/R0"
     assert placed["core.weights_1.store.0"] == "X8/Y20/R0"
-    assert placed["core.activations.bank_0.store"].split("/")[1] == "Y40", "all that is left"
+    assert placed["core.weights_2.store.0"] == "X0/Y40/R0"
+    # The multipliers' rows end at 30; of the columns the first is nearer to their middle.
+    assert placed["core.activations.bank_0.store"] == "X0/Y60/R0"
+    assert placed["core.activations.bank_1.store"] == "X8/Y60/R0"
 
 
 def test_multipliers_of_no_group_come_in_the_middle():

@@ -318,14 +318,19 @@ class Core(wiring.Component):
     def _either(
         self, m: Module, choice: Value, one: stream.Interface, other: stream.Interface, *, name: str = "results"
     ) -> stream.Interface:
-        """The beats of `one` if `choice`, else of `other`; both come from all over the core."""
+        """The beats of `one` if `choice`, else of `other`; both come from all over the core.
+
+        `choice`: static, two cycles before there are beats.
+        """
         results = path_cut(self.config, PostInput(self.config, Destination(self.config)))
         m.submodules[name] = results
+        chosen = Signal(name=f"{name}_chosen")
+        m.d.sync += chosen.eq(choice)
         m.d.comb += [
-            results.i.payload.eq(Mux(choice, Value.cast(one.payload), Value.cast(other.payload))),
-            results.i.valid.eq(Mux(choice, one.valid, other.valid)),
-            one.ready.eq(choice & results.i.ready),
-            other.ready.eq(~choice & results.i.ready),
+            results.i.payload.eq(Mux(chosen, Value.cast(one.payload), Value.cast(other.payload))),
+            results.i.valid.eq(Mux(chosen, one.valid, other.valid)),
+            one.ready.eq(chosen & results.i.ready),
+            other.ready.eq(~chosen & results.i.ready),
         ]
         return results.o
 

@@ -20,8 +20,10 @@ from typing import Any
 
 ARRAY = re.compile(r"\barray\.group_(\d+)\.")
 WEIGHTS = re.compile(r"\bweights_(\d+)\.")
+PARAMETERS = re.compile(r"\bpost\.(memory)\.")
 BANKS = re.compile(r"\bactivations\.(bank)_")
-"""Hierarchical names of the cells of a group, of its weight memory, and of the activation memory."""
+"""Hierarchical names of the cells of a group, and of its weight memory; of the post-processor's parameter memory; of
+the activation memory."""
 
 
 @dataclass(frozen=True)
@@ -74,31 +76,35 @@ class Floorplan:
     memories: SiteRows
 
     def place(self, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """The site of each multiplier, and of each block RAM of the weight and activation memories.
+        """The site of each multiplier, and of each block RAM of the parameter, weight and activation memories.
 
         Groups of multipliers fill the rows of sites one after another; those that belong to no group, which are the
-        post-processor's, come in the middle. Each weight memory gets the free sites nearest to its group, the
-        activation memory those in the middle of the rows furthest from any multiplier.
+        post-processor's, come in the middle. The parameter memory gets the sites nearest to these, each weight memory
+        the free ones nearest to its group, the activation memory those in the middle of the rows furthest from any
+        multiplier.
 
         Parameters
         ----------
         cells
             The cells of a flat netlist by name, each with its `type`.
         """
-        clusters = _clusters(cells, self.multipliers.cells, ARRAY)
-        rest = clusters.pop("", [])
-        order = [clusters[group] for group in sorted(clusters, key=int)]
-        placed = _fill([*order[: len(order) // 2], rest, *order[len(order) // 2 :]], self.multipliers.sites())
+        groups = _clusters(cells, self.multipliers.cells, ARRAY)
+        post = groups.pop("", [])
+        order = [groups[group] for group in sorted(groups, key=int)]
+        placed = _fill([*order[: len(order) // 2], post, *order[len(order) // 2 :]], self.multipliers.sites())
         if not order or not placed:
             return {}
-        weights = _clusters(cells, self.memories.cells, WEIGHTS)
-        banks = _clusters(cells, self.memories.cells, BANKS)
+        weights, parameters, banks = (
+            _clusters(cells, self.memories.cells, pattern) for pattern in (WEIGHTS, PARAMETERS, BANKS)
+        )
+        near = [(parameters.get("memory", []), post)]
+        near += [(weights.get(group, []), groups[group]) for group in sorted(groups, key=int)]
         free = [site for row in self.memories.sites() for site in row]
         sites = dict(placed)
-        for group in sorted(clusters, key=int):
-            group_sites = [placed[cell] for cell in clusters[group] if cell in placed]
-            if group_sites:
-                sites |= _take(free, weights.get(group, []), partial(_distance, others=group_sites))
+        for memory, multipliers in near:
+            others = [placed[cell] for cell in multipliers if cell in placed]
+            if others:
+                sites |= _take(free, memory, partial(_distance, others=others))
         apart = partial(_apart, others=list(placed.values()))
         return {name: site.bel for name, site in (sites | _take(free, banks.get("bank", []), apart)).items()}
 

@@ -44,9 +44,13 @@ def test_a_weight_memory_lies_next_to_its_group_and_the_activations_apart_from_a
     assert placed["core.activations.bank_1.store"] == "X8/Y60/R0"
 
 
-def test_multipliers_of_no_group_come_in_the_middle():
-    cells = array(groups=2, lanes=1) | {"core.post.lane_0.product": {"type": "MULT", "attributes": {}}}
-    assert SMALL.place(cells)["core.post.lane_0.product"] == "X1/Y10/M1"
+def test_multipliers_of_no_group_come_in_the_middle_and_the_parameters_next_to_them():
+    cells = array(groups=2, lanes=1, memories=1)
+    cells |= {"core.post.lane_0.product": {"type": "MULT", "attributes": {}}}
+    cells |= {"core.post.memory.store": {"type": "RAM", "attributes": {}}}
+    placed = SMALL.place(cells)
+    assert placed["core.post.lane_0.product"] == "X1/Y10/M1"
+    assert placed["core.post.memory.store"] == "X0/Y20/R0", "before any weights"
 
 
 @pytest.mark.parametrize("groups, lanes, memories", [(1, 5, 1), (5, 2, 3), (2, 4, 9)])

@@ -73,7 +73,8 @@ class ResultCollector(wiring.Component):
         ]
         self._present(m, piece, beat, block_done & piece.final, group)
         for index, slicer in enumerate(slicers):
-            m.d.comb += slicer.slices.ready.eq((group == index) & leaves)
+            # Whether it is valid is its own affair: nothing of the other groups need be known here.
+            m.d.comb += slicer.slices.ready.eq((group == index) & active & self.beats.ready)
         with m.If(leaves):
             m.d.sync += [beat.eq(Mux(block_done, 0, beat + 1)), group.eq(group + block_done)]
         free = ~active | (leaves & set_done)

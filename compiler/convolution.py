@@ -118,6 +118,16 @@ class Convolution:
         np.put_along_axis(dense, np.broadcast_to(sources, self.weights.shape), self.weights, axis=3)
         return replace(self, weights=dense, edges=None)
 
+    def sum_bits(self, activation_bits: int) -> int:
+        """Bits that hold every map's sum of products, whatever the input; the bias is not part of it."""
+        lowest = -(1 << (activation_bits - 1)) - self.input_zero_point
+        highest = lowest + (1 << activation_bits) - 1
+        weights = self.weights.reshape(self.maps, -1).astype(np.int64)
+        positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
+        largest = int((highest * positive + lowest * negative).max())
+        least = int((lowest * positive + highest * negative).min())
+        return max(largest, -1 - least).bit_length() + 1
+
     @property
     def convolved_size(self) -> Pair:
         """Height and width of the convolution, before pooling."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from compiler.convolution import Convolution
 from compiler.errors import CompilerError
 from compiler.sparse_weights import SparsePlan
-from hw.config import PARAMETER_PLANES, CoreConfig
+from hw.config import PARAMETER_PLANES, SUM_BITS, CoreConfig
 from hw.control.descriptor import Dataflow
 from hw.control.units import unit_window
 
@@ -194,6 +194,9 @@ def check_limits(
     ]
     if "rsnn" not in dataflows:
         extents.append(("number of weights of a map", conv.map_weights, "weight_depth", config.weight_depth))
+    if config.accumulator_bits < SUM_BITS:
+        bits = conv.sum_bits(config.activation_bits)
+        extents.append(("number of bits of a sum", bits, "accumulator_bits", config.accumulator_bits))
     for what, value, limit, allowed in extents:
         if value > allowed:
             raise CompilerError(

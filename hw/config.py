@@ -22,7 +22,10 @@ PARAMETER_PLANES = 9
 """Bytes of a map's post-processing parameters: bias (4), multiplier (4), shift (1), least significant first."""
 
 
-LARGEST = {"groups": 64, "lanes": 256}
+SUM_BITS = 32
+"""Width at which sums wrap in TensorFlow Lite's reference kernels."""
+
+LARGEST = {"groups": 64, "lanes": 256, "accumulator_bits": SUM_BITS}
 """More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
 
 
@@ -60,7 +63,8 @@ class CoreConfig:
         Stored widths of an activation (8 or 16) and of a weight (2, 4, 8 or 16). The array multiplies an activation of
         one bit more, since a stored activation is the distance from the zero point.
     accumulator_bits
-        Width of an accumulator.
+        Width of an accumulator of the array, at most 32. A layer whose sums of products may need more is refused by the
+        compiler; 24 bits hold those of all MLPerf Tiny networks.
     accumulators
         Depth of a lane's accumulator file. `nullhop` and `csc` finish one output at a time and need 1; with at least
         `groups` of them, a group may work on several blocks of maps of one output at a time in `csc` layers with
@@ -302,6 +306,11 @@ class CoreConfig:
     def operand_bits(self) -> int:
         """Width of a signed activation at the multiplier: a distance from the zero point."""
         return self.activation_bits + 1
+
+    @property
+    def sum_bits(self) -> int:
+        """Width of a sum at the post-processor: the vector unit's take 32 bits, whatever the array's take."""
+        return SUM_BITS if self.vector else self.accumulator_bits
 
     @property
     def activation_words(self) -> int:

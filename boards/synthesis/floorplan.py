@@ -3,9 +3,9 @@
 An analytic placer spreads a group's multipliers over the whole part, since they hang together only by registers; all
 that belongs to the group is then torn apart. So the multipliers of a group are put side by side here, and its weight
 memory next to them, before place and route, which finds the places of all else. The activation memory lies apart from
-all of them: what hangs on it, which is the front end, then settles between the two, and leaves what is around the
-multipliers to the array and to what collects its results. In their midst all of that crosses itself, and no router
-finds a way.
+all of them, and so does a program: what hangs on them, which is the front end and the machine, then settles between the
+two, and leaves what is around the multipliers to the array and to what collects its results. In their midst all of that
+crosses itself, and no router finds a way.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ ARRAY = re.compile(r"\barray\.group_(\d+)\.")
 WEIGHTS = re.compile(r"\bweights_(\d+)\.")
 PARAMETERS = re.compile(r"\bpost\.(memory)\.")
 BANKS = re.compile(r"\bactivations\.(bank)_")
+PROGRAM = re.compile(r"\bmachine\.(program)\.")
 """Hierarchical names of the cells of a group, and of its weight memory; of the post-processor's parameter memory; of
-the activation memory."""
+the activation memory; of the program memory."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class Floorplan:
 
         Groups of multipliers fill the rows of sites one after another; those that belong to no group, which are the
         post-processor's, come in the middle. The parameter memory gets the sites nearest to these, each weight memory
-        the free ones nearest to its group, the activation memory those in the middle of the rows furthest from any
-        multiplier.
+        the free ones nearest to its group, the activation memory those in the middle of the rows furthest from the
+        multipliers, and the program memory what is left there.
 
         Parameters
         ----------
@@ -94,8 +95,8 @@ class Floorplan:
         placed = _fill([*order[: len(order) // 2], post, *order[len(order) // 2 :]], self.multipliers.sites())
         if not order or not placed:
             return {}
-        weights, parameters, banks = (
-            _clusters(cells, self.memories.cells, pattern) for pattern in (WEIGHTS, PARAMETERS, BANKS)
+        weights, parameters, banks, program = (
+            _clusters(cells, self.memories.cells, pattern) for pattern in (WEIGHTS, PARAMETERS, BANKS, PROGRAM)
         )
         near = [(parameters.get("memory", []), post)]
         near += [(weights.get(group, []), groups[group]) for group in sorted(groups, key=int)]
@@ -106,7 +107,8 @@ class Floorplan:
             if others:
                 sites |= _take(free, memory, partial(_distance, others=others))
         apart = partial(_apart, others=list(placed.values()))
-        return {name: site.bel for name, site in (sites | _take(free, banks.get("bank", []), apart)).items()}
+        sites |= _take(free, [*banks.get("bank", []), *program.get("program", [])], apart)
+        return {name: site.bel for name, site in sites.items()}
 
 
 def _clusters(
@@ -150,7 +152,7 @@ def _take(free: list[Site], names: Iterable[str], cost: Callable[[Site], Any]) -
 def _apart(site: Site, others: list[Site]) -> tuple[float, float]:
     """How near to the rows of others, and then how far from the middle of their columns."""
     column = sum(other.column for other in others) / len(others)
-    return -min(abs(site.row - other.row) for other in others), abs(site.column - column)
+    return -sum(abs(site.row - other.row) for other in others), abs(site.column - column)
 
 
 def _distance(site: Site, others: list[Site]) -> float:

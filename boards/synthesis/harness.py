@@ -1,6 +1,5 @@
 """A harness that gives any component four pins, to measure it on a part with fewer pins than ports."""
 
-from itertools import combinations, islice
 from typing import Any
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
@@ -10,6 +9,9 @@ from amaranth.lib.wiring import In, Out
 FAN_IN = 4
 """Inputs of a look-up table, so of a node of the tree that gathers the outputs."""
 
+REACH = 4
+"""Of a bit of the shift register: inputs that it begins, each with another of the bits behind it."""
+
 
 class ScanHarness(wiring.Component):
     """Feeds a component from a shift register, and gathers what comes out of it in one bit.
@@ -18,11 +20,11 @@ class ScanHarness(wiring.Component):
 
         scan_in -> shift register -> XORs of pairs -> component -> tree of registered XORs -> scan_out
 
-    Each input bit is the XOR of another pair of bits of a short shift register: no two are equal, none is
+    Each input bit is the XOR of another pair of neighbouring bits of a shift register: no two are equal, none is
     constant, and the XOR fits the look-up table in front of the component's own register, so that the harness
-    takes little of the part. Every output reaches a pin. So synthesis can remove nothing of the component. All
-    ports of the component lead to registers through one look-up table, so the clock is that of the component's
-    own paths. The reset passes through a register, as a board's reset does.
+    takes little of the part, and its wires are short. Every output reaches a pin. So synthesis can remove nothing of
+    the component. All ports of the component lead to registers through one look-up table, so the clock is that of
+    the component's own paths. The reset passes through a register, as a board's reset does.
 
     Parameters
     ----------
@@ -56,16 +58,14 @@ class ScanHarness(wiring.Component):
 
     @property
     def _chain(self) -> int:
-        """Bits of the shift register: the least that have as many pairs as there are input bits."""
-        bits = 2
-        while bits * (bits - 1) // 2 < sum(map(len, self._inputs)):
-            bits += 1
-        return bits
+        """Bits of the shift register."""
+        return max(second for _, second in self.pairs) + 1
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """For each input bit, in the order of the component's signature, the two bits that it is made of."""
-        return list(islice(combinations(range(self._chain), 2), sum(map(len, self._inputs))))
+        inputs = range(sum(map(len, self._inputs)))
+        return [(number // REACH, number // REACH + 1 + number % REACH) for number in inputs]
 
     @property
     def latency(self) -> int:

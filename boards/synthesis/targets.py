@@ -116,10 +116,11 @@ ICE40_TUNING = ("--placer-heap-critexp", "4", "--placer-heap-timingweight", "30"
 ECP5 = Target(
     name="ecp5",
     part="Lattice ECP5 LFE5U-85F-8",
-    # What keeps wires short: two banks for ten readers, a codec of four elements, which loads and stores but is not in
-    # the way of a layer, two DSPs a post-processor lane, which leaves the placer room among the 156 of the part, and no
-    # second front end.
+    # What keeps wires few and short: accumulators that just hold the sums of MLPerf Tiny's networks, two banks for ten
+    # readers, a codec of four elements, which loads and stores but is not in the way of a layer, two DSPs a
+    # post-processor lane, which leaves the placer room among the 156 of the part, and no second front end.
     config=CoreConfig(
+        accumulator_bits=24,
         activation_banks=2,
         activation_depth=2048,
         stream_units=4,

@@ -54,7 +54,7 @@ def test_each_input_is_made_of_a_pair_of_its_own():
             ctx.set(harness.scan_in, bit)
             await ctx.tick("pins")
             chain = ctx.get(component.a) | (ctx.get(component.b) & 7) << 5
-            shifted = [bits[now - place] if now >= place else 0 for place in range(5)]
+            shifted = [bits[now - place] if now >= place else 0 for place in range(harness.flip_flops)]
             wanted = sum((shifted[a] ^ shifted[b]) << place for place, (a, b) in enumerate(harness.pairs))
             assert chain == wanted, f"cycle {now}"
 
@@ -78,7 +78,8 @@ def test_the_reset_reaches_the_component_after_a_register():
 
 
 def test_its_own_flip_flops_are_counted():
-    # Five bits have the pairs for 4 + 3 inputs; 11 outputs gathered in 3 registers, those in 1; and the reset's.
+    # Of five bits the first begins 4 inputs and the second 3; 11 outputs gathered in 3 registers, those in 1; and the
+    # reset's.
     assert ScanHarness(Mixer(4)).flip_flops == 5 + 3 + 1 + 1
 
 

@@ -17,7 +17,8 @@ BOARD = Board(
     device=("--85k", "--package", "CABGA381", "--speed", "6"),
     # 128 KiB of program memory hold ResNet-8.
     accelerator=AcceleratorConfig(
-        targets.ECP5.config.with_changes(sparse_streams=False, codec_elements=1), program_depth=8192
+        targets.ECP5.config.with_changes(sparse_streams=False, codec_elements=1),
+        program_depth=8192,
     ),
     oscillator=("clk25", 25.0),
     clocking=Ecp5Pll,

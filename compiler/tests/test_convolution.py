@@ -34,6 +34,19 @@ def test_sizes_and_cost_are_those_of_the_network():
     assert conv.macs == layer.macs(net)
 
 
+@pytest.mark.parametrize("activation_bits", [8, 16])
+@pytest.mark.parametrize("zero_point", [-128, 0, 3, 127])
+def test_no_input_makes_a_sum_that_takes_more_bits_and_some_input_takes_them_all(activation_bits, zero_point):
+    conv = convolution(input_zero_point=zero_point)
+    weights = conv.weights.reshape(conv.maps, -1).astype(np.int64)
+    values = np.array([-(1 << activation_bits - 1), (1 << activation_bits - 1) - 1]) - zero_point
+    extremes = [np.where(weights > 0, values[i], values[1 - i]) for i in range(2)]
+    sums = np.concatenate([(weights * inputs).sum(axis=1) for inputs in extremes])
+    bits = conv.sum_bits(activation_bits)
+    assert (sums >= -(1 << bits - 1)).all() and (sums < 1 << bits - 1).all()
+    assert ((sums < -(1 << bits - 2)) | (sums >= 1 << bits - 2)).any()
+
+
 @pytest.mark.parametrize(
     ("shape", "keep_dims", "rows"), [((1, 12), False, 1), ((1, 2, 2, 3), False, 1), ((1, 5, 12), True, 5)]
 )

@@ -208,6 +208,12 @@ LIMITS = [
     ),
     (convolution(), {"weight_depth": 32}, "weights of a map is 36", "weight_depth of this configuration is 32"),
     (
+        replace(convolution(), weights=np.full((6, 3, 3, 4), -127, np.int8)),
+        {"accumulator_bits": 21},
+        "bits of a sum is 22",
+        "accumulator_bits of this configuration is 21",
+    ),
+    (
         convolution(shift=np.array([0, 2, 1, 0, -5, 1], np.int32)),
         {},
         "left shift is 2",

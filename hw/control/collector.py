@@ -129,7 +129,7 @@ class ResultCollector(wiring.Component):
         channel = Signal.like(self.first_channel)
         m.d.comb += [
             channel.eq(piece.channel + beat * config.post_lanes),
-            post.accumulators.eq(piece.accumulators),
+            *(into.eq(value) for into, value in zip(post.accumulators, piece.accumulators, strict=True)),
             post.parameters.eq((self.parity * config.groups + piece.block) * config.post_beats + beat),
             post.slot.eq(group * config.post_beats + beat),
             post.pool_first.eq(tag.pool_first),

@@ -62,7 +62,7 @@ class ParameterWrite(data.StructLayout):
 class PostInput(data.StructLayout):
     """A beat of results.
 
-    - `accumulators`: P x signed(accumulator_bits)
+    - `accumulators`: P x signed(sum_bits)
     - `parameters`: entry of the parameter memory with the parameters of these P maps
     - `slot`: pooling window that the beat belongs to, `group * post_beats + beat`
     - `pool_first`, `pool_last`: the beat opens and closes the window; both set without pooling
@@ -73,7 +73,7 @@ class PostInput(data.StructLayout):
     def __init__(self, config: CoreConfig, destination_shape: ShapeLike) -> None:
         super().__init__(
             {
-                "accumulators": data.ArrayLayout(signed(config.accumulator_bits), config.post_lanes),
+                "accumulators": data.ArrayLayout(signed(config.sum_bits), config.post_lanes),
                 "parameters": range(parameter_entries(config)),
                 "slot": range(pooling_slots(config)),
                 "pool_first": 1,

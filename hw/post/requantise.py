@@ -46,7 +46,7 @@ class Requantiser(wiring.Component):
 
     Ports
     -----
-    accumulator : In(signed(accumulator_bits))
+    accumulator : In(signed(sum_bits))
     parameters : In(MapParameters)
         Of the accumulator in the same cycle.
     offset : In(signed(operand_bits))
@@ -63,7 +63,7 @@ class Requantiser(wiring.Component):
         self.latency = self._multiplier.latency + 3
         super().__init__(
             {
-                "accumulator": In(signed(config.accumulator_bits)),
+                "accumulator": In(signed(config.sum_bits)),
                 "parameters": In(MapParameters),
                 "offset": In(value_shape(config)),
                 "lower": In(value_shape(config)),

@@ -43,7 +43,7 @@ class VectorUnit(wiring.Component):
       Windows of one element: `start` 0, `step` 1 and `taps_last` 0 on both axes.
 
     Each window needs at least one position inside the map, and as many at most as there are entries if they go by
-    count. Arithmetic is modulo 2**accumulator_bits.
+    count. Arithmetic is modulo 2**32.
 
     Cycles from `start` to the last beat, if every stream is always ready and units can always be issued: number the
     words of the output map from 0 to N - 1, pixel after pixel; word i needs g(i) input words (positions of its window

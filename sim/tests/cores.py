@@ -28,7 +28,17 @@ CORES = {
         post_dsps=4,
         **{**SMALL, "activation_depth": 1024},
     ),
-    "2x4": CoreConfig(groups=2, lanes=4, post_lanes=2, activation_banks=2, codec_elements=4, stream_units=8, **SMALL),
+    # Accumulators that just hold the sums of as many weights as there is room for.
+    "2x4": CoreConfig(
+        groups=2,
+        lanes=4,
+        post_lanes=2,
+        accumulator_bits=26,
+        activation_banks=2,
+        codec_elements=4,
+        stream_units=8,
+        **SMALL,
+    ),
     # Neither is a power of two; more lanes than a word has elements; accumulators in a memory.
     "3x20": CoreConfig(groups=3, lanes=20, post_lanes=4, csc=False, accumulators=4, post_dsps=0, **SMALL),
     "6x16 of 16 bits": CoreConfig(

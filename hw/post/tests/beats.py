@@ -54,7 +54,7 @@ class PostBench:
         chosen = self.parameters[entry[:, None] * lanes + np.arange(lanes)]
         # Accumulators for which one of the lanes' outputs is near a tie, and their neighbours.
         accumulators = chosen.accumulator + rng.integers(-2, 3, chosen.accumulator.shape)
-        half = 1 << (config.accumulator_bits - 1)
+        half = 1 << (config.sum_bits - 1)
         chosen = chosen.with_accumulator((accumulators + half) % (2 * half) - half)
         slots = list(self._slots(count, rng, pooling))
         destinations = rng.integers(0, 1 << DESTINATION_BITS, count)

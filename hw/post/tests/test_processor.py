@@ -13,7 +13,7 @@ CONFIGS = {
     "one slot": CoreConfig(groups=1, lanes=2, post_lanes=2, post_dsps=3),
     "many slots": CoreConfig(groups=3, lanes=4, post_lanes=2, post_dsps=3, max_left_shift=0),
     "wide activations": CoreConfig(groups=2, lanes=2, post_lanes=1, post_dsps=2, activation_bits=16),
-    "narrow accumulators": CoreConfig(groups=1, lanes=4, post_lanes=1, post_dsps=0, accumulator_bits=20),
+    "narrow accumulators": CoreConfig(groups=1, lanes=4, post_lanes=1, post_dsps=0, accumulator_bits=20, vector=False),
 }
 
 

@@ -13,13 +13,13 @@ from itertools import product
 from typing import Any, ClassVar
 
 from amaranth import Const, Signal
-from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import io
 
 from hw.config import ConfigurationError
 
-RESET_STAGES = 2
-"""Registers that bring the end of the reset to the clock."""
+START_STAGES = 2
+"""Registers that bring the loop's lock to the clock."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Ratio:
 
 
 class Clocking(ABC):
-    """Makes domain ``sync``, and its reset, which ends when the clock is stable.
+    """Makes domain ``sync``, which starts when the clock is stable.
 
     Parameters
     ----------
@@ -82,18 +82,19 @@ class Clocking(ABC):
         """Add domain ``sync``, which runs from the oscillator's pin."""
         clock, locked = Signal(name="clock"), Signal(name="clock_locked")
         self.connect(m, pin, clock, locked)
-        m.domains.sync = ClockDomain("sync")
         m.domains.power_on = ClockDomain("power_on", reset_less=True, local=True)
-        stable = Signal(RESET_STAGES)
+        m.d.comb += ClockSignal("power_on").eq(clock)
+        stable = Signal(START_STAGES)
         # Not by an asynchronous reset: the loop's clock runs, if wrongly, before it has locked.
         m.d.power_on += [stable.eq(stable << 1 | 1)]
         with m.If(~locked):
             m.d.power_on += stable.eq(0)
-        m.d.comb += [
-            ClockSignal("sync").eq(clock),
-            ClockSignal("power_on").eq(clock),
-            ResetSignal("sync").eq(~stable[-1]),
-        ]
+        self.start(m, clock, stable[-1])
+
+    def start(self, m: Module, clock: Signal, stable: Value) -> None:
+        """Add the domain: in reset until the clock is `stable`."""
+        m.domains.sync = ClockDomain("sync")
+        m.d.comb += [ClockSignal("sync").eq(clock), ResetSignal("sync").eq(~stable)]
 
 
 def _input_buffer(m: Module, pin: io.PortLike) -> Any:
@@ -164,6 +165,14 @@ class Ecp5Pll(Clocking):
             o_CLKOP=clock,
             o_LOCK=locked,
         )
+
+    def start(self, m: Module, clock: Signal, stable: Value) -> None:
+        """Add the domain: without a clock until it is `stable`, and with no reset, which would cross the whole part.
+
+        Every register is as the bitstream has filled it when the clock begins.
+        """
+        m.domains.sync = ClockDomain("sync", reset_less=True)
+        m.submodules.gate = Instance("DCCA", i_CLKI=clock, i_CE=stable, o_CLKO=ClockSignal("sync"))
 
 
 class Ice40Pll(Clocking):

@@ -52,12 +52,12 @@ class MacGroup(wiring.Component):
         operation = Signal(self.operands.payload.shape(), reset_less=True)
         result = Signal(self.results.payload.shape(), reset_less=True)
         tag = Signal.like(operation.tag, reset_less=True)
-        multiplying, adding, last, advance, finish = (
-            Signal(name=name) for name in ("multiplying", "adding", "last", "advance", "finish")
+        multiplying, adding, last, stalled, finish = (
+            Signal(name=name) for name in ("multiplying", "adding", "last", "stalled", "finish")
         )
+        advance = ~stalled
         m.d.comb += [
             finish.eq(adding & last),
-            advance.eq(~(finish & self.results.valid)),
             self.operands.ready.eq(advance),
             self.results.payload.eq(result),
         ]
@@ -69,6 +69,10 @@ class MacGroup(wiring.Component):
                 last.eq(operation.last),
                 tag.eq(operation.tag),
             ]
+        # A result is finished while another one waits: known a cycle before, since much hangs on it far from here.
+        finishes = stalled | (multiplying & operation.last)
+        waits = (self.results.valid & ~self.results.ready) | (finish & advance)
+        m.d.sync += stalled.eq(finishes & waits)
         with m.If(self.results.ready):
             m.d.sync += self.results.valid.eq(0)
         with m.If(finish & advance):

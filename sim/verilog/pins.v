@@ -59,6 +59,13 @@ module EHXPLLL(input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PH
   lock_after lock(CLKI, LOCK);
 endmodule
 
+// The gate opens and closes while the clock is low.
+module DCCA(input CLKI, CE, output CLKO);
+  reg open = 0;
+  always @(negedge CLKI) open <= CE;
+  assign CLKO = CLKI & open;
+endmodule
+
 module SB_PLL40_PAD(input PACKAGEPIN, RESETB, BYPASS, output PLLOUTGLOBAL, LOCK);
   parameter FEEDBACK_PATH = "SIMPLE", PLLOUT_SELECT = "GENCLK";
   parameter DIVR = 4'd0, DIVF = 7'd0, DIVQ = 3'd0, FILTER_RANGE = 3'd0;

@@ -55,10 +55,11 @@ class MacGroup(wiring.Component):
         multiplying, adding, last, stalled, finish = (
             Signal(name=name) for name in ("multiplying", "adding", "last", "stalled", "finish")
         )
+        ready = Signal(init=1)
         advance = ~stalled
         m.d.comb += [
             finish.eq(adding & last),
-            self.operands.ready.eq(advance),
+            self.operands.ready.eq(ready),
             self.results.payload.eq(result),
         ]
         with m.If(advance):
@@ -69,10 +70,11 @@ class MacGroup(wiring.Component):
                 last.eq(operation.last),
                 tag.eq(operation.tag),
             ]
-        # A result is finished while another one waits: known a cycle before, since much hangs on it far from here.
+        # A result is finished while another one waits: known a cycle before, in a register for the lanes here and in one
+        # for those who feed them, far from here.
         finishes = stalled | (multiplying & operation.last)
         waits = (self.results.valid & ~self.results.ready) | (finish & advance)
-        m.d.sync += stalled.eq(finishes & waits)
+        m.d.sync += [stalled.eq(finishes & waits), ready.eq(~(finishes & waits))]
         with m.If(self.results.ready):
             m.d.sync += self.results.valid.eq(0)
         with m.If(finish & advance):

@@ -56,7 +56,9 @@ class PixelAllocator(wiring.Component):
         free = Signal(self.config.groups)
         # In turn: a free controller may still have units before it, the one served longest ago has the fewest.
         m.submodules.arbiter = arbiter = RotatingArbiter(self.config.groups)
-        heads = Array(self.config.set_heads(channel_groups) for channel_groups, _ in self.config.splits)[self.split]
+        # Kept here, since what is static comes from far.
+        heads = Signal(self.config.groups)
+        m.d.sync += heads.eq(Array(self.config.set_heads(count) for count, _ in self.config.splits)[self.split])
         for index, port in enumerate(self.units):
             m.d.comb += [
                 free[index].eq(port.ready),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
 from amaranth import Array, Cat, Mux, Signal
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
@@ -52,7 +56,8 @@ class ResultCollector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        serving, group = Signal(), Signal(range(config.groups))
+        # The group whose turn it is, by number, and by a bit: all results of all groups are chosen from by it.
+        serving, group, turn = Signal(), Signal(range(config.groups)), Signal(config.groups, init=1)
         beat = Signal(range(config.post_beats))
         slicers = self._slicers(m)
         valid = Signal(config.groups)
@@ -64,21 +69,25 @@ class ResultCollector(wiring.Component):
         # A single set is always served: there is nothing to choose.
         m.d.sync += single.eq(Array(c == config.groups for c, _ in config.splits)[self.split])
         m.d.comb += [
-            Value.cast(piece).eq(Array(Value.cast(slicer.slices.payload) for slicer in slicers)[group]),
+            Value.cast(piece).eq(_chosen(turn, (Value.cast(slicer.slices.payload) for slicer in slicers))),
             active.eq(serving | single),
-            self.beats.valid.eq(active & valid.bit_select(group, 1)),
+            self.beats.valid.eq(active & (valid & turn).any()),
             leaves.eq(self.beats.valid & self.beats.ready),
             block_done.eq(beat == Mux(piece.final, self.final_beats_last, config.post_beats - 1)),
-            set_done.eq(block_done & (piece.final | ends.bit_select(group, 1))),
+            set_done.eq(block_done & (piece.final | (ends & turn).any())),
         ]
         self._present(m, piece, beat, block_done & piece.final, group)
         for index, slicer in enumerate(slicers):
             # Whether it is valid is its own affair: nothing of the other groups need be known here.
-            m.d.comb += slicer.slices.ready.eq((group == index) & active & self.beats.ready)
+            m.d.comb += slicer.slices.ready.eq(turn[index] & active & self.beats.ready)
         with m.If(leaves):
-            m.d.sync += [beat.eq(Mux(block_done, 0, beat + 1)), group.eq(group + block_done)]
+            m.d.sync += [
+                beat.eq(Mux(block_done, 0, beat + 1)),
+                group.eq(group + block_done),
+                turn.eq(Mux(block_done, turn << 1, turn)),
+            ]
         free = ~active | (leaves & set_done)
-        self._choose(m, valid & heads & ~single.replicate(config.groups), serving, group, free)
+        self._choose(m, valid & heads & ~single.replicate(config.groups), serving, group, turn, free)
         return m
 
     def _sets(self, m: Module) -> tuple[Value, Value]:
@@ -91,7 +100,7 @@ class ResultCollector(wiring.Component):
         ]
         return heads, ends
 
-    def _choose(self, m: Module, valid: Value, serving: Value, group: Value, free: Value) -> None:
+    def _choose(self, m: Module, valid: Value, serving: Value, group: Value, turn: Value, free: Value) -> None:
         """Which set is served once the collector is `free`: that of an earlier cycle's choice, so no path is long.
 
         `valid`: a bit for each set, that of its first group.
@@ -107,7 +116,12 @@ class ResultCollector(wiring.Component):
         with m.If(arbiter.accept):
             m.d.sync += chosen.eq(arbiter.grant)
         with m.If(free):
-            m.d.sync += [serving.eq(chosen.any()), served.eq(chosen), group.eq(self._index(chosen))]
+            m.d.sync += [
+                serving.eq(chosen.any()),
+                served.eq(chosen),
+                group.eq(self._index(chosen)),
+                turn.eq(chosen | ~chosen.any()),
+            ]
 
     def _slicers(self, m: Module) -> list[BlockSlicer]:
         """One a group."""
@@ -147,3 +161,8 @@ class ResultCollector(wiring.Component):
             result = result | Mux(one_hot[index], index, 0)
         assert isinstance(result, Value)
         return result[:bits]
+
+
+def _chosen(turn: Value, values: Iterable[Value]) -> Value:
+    """The value whose bit of `turn` is set."""
+    return reduce(or_, (Mux(bit, value, 0) for bit, value in zip(turn, values, strict=True)))

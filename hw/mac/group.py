@@ -70,8 +70,8 @@ class MacGroup(wiring.Component):
                 last.eq(operation.last),
                 tag.eq(operation.tag),
             ]
-        # A result is finished while another one waits: known a cycle before, in a register for the lanes here and in one
-        # for those who feed them, far from here.
+        # A result is finished while another one waits: known a cycle before, in a register for the lanes here and in
+        # another one for those who feed them, far from here.
         finishes = stalled | (multiplying & operation.last)
         waits = (self.results.valid & ~self.results.ready) | (finish & advance)
         m.d.sync += [stalled.eq(finishes & waits), ready.eq(~(finishes & waits))]

@@ -26,7 +26,8 @@ SUM_BITS = 32
 """Width at which sums wrap in TensorFlow Lite's reference kernels."""
 
 LARGEST = {"groups": 64, "lanes": 256, "accumulator_bits": SUM_BITS}
-"""More multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into Verilog."""
+"""Groups and lanes: more multipliers than any FPGA has; what asks for more is a slip, and would take days to turn into
+Verilog."""
 
 
 DATAFLOWS = ("nullhop", "csc", "rsnn")

@@ -23,7 +23,6 @@ BOARD = Board(
             sparse_streams=False,
             product_registers=False,
             packed_parameters=True,
-            lookahead=False,
             single_port=True,
             activation_depth=2048,
             max_size=31,

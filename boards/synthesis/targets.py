@@ -161,6 +161,8 @@ ICE40 = Target(
     config=CoreConfig(
         groups=1,
         lanes=4,
+        # As many weights as there is room for have no larger sums.
+        accumulator_bits=25,
         post_lanes=1,
         # A piece of 17 bits, which fewer blocks would need, takes three SB_MAC16.
         post_dsps=4,
@@ -169,6 +171,7 @@ ICE40 = Target(
         weight_depth=512,
         stream_units=2,
         codec_elements=1,
+        lookahead=False,
         fetch_depth=1,
         max_left_shift=0,
         max_size=63,
